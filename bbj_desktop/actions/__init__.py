@@ -1,0 +1,1 @@
+"""What a user does, a sentence each; both faces stand on these."""

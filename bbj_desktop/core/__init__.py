@@ -1,0 +1,1 @@
+"""Pure values and decisions: no Qt, no network, no subprocess, no clock, no environment."""

@@ -1,0 +1,360 @@
+"""What a release and a catalogue are. Both sides use these types: the makers write them, the customers read them.
+
+A *catalogue* is what one channel offers: every release's name with its manifest's place, which ones are withdrawn, and
+the tier table. A *release* is the signed manifest of one version of one model in one size and role: texts, prompt
+parts, and one *variant* for each quantisation with the numbers that decide whether it fits a machine.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from bbj_desktop.core.documents import parse_document
+
+RELEASE_FORMAT = 1
+CATALOGUE_FORMAT = 1
+CHUNK_INDEX_FORMAT = 1
+
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+Size = Annotated[str, StringConstraints(pattern=r"^\d{1,4}(\.\d{1,2})?[mb]$")]
+"""Size of the model as the field writes it in tags, e.g. ``7b``, ``1.5b``, ``135m``."""
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6}){0,3}(-[a-z0-9]{1,16})?$")]
+"""Version of a release, e.g. ``2026.1`` or ``2026.2-rc1``: letters that an Ollama tag may carry, no ``+``."""
+Quantisation = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9_]{1,15}$")]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Role(StrEnum):
+    CHAT = "chat"
+    FIM = "fim"
+
+
+class FileReference(_Document):
+    """A file of the registry, addressed by its content.
+
+    Attributes:
+        digest: ``sha256:<hex>`` of the whole file.
+        length_bytes: Its size.
+    """
+
+    digest: Digest
+    length_bytes: Annotated[int, Field(ge=1, le=2**44)]
+
+
+class Architecture(_Document):
+    """The numbers that decide how much memory a model takes. Read from the GGUF by the publisher.
+
+    Attributes:
+        name: llama.cpp's name of the architecture, e.g. ``qwen2``.
+        layers: Transformer blocks.
+        hidden: Embedding length.
+        heads: Attention heads.
+        kv_heads: Key/value heads.
+        head_dim: Length of one key (and value) vector of one head.
+        feed_forward: Length of the feed-forward layer.
+        vocabulary: Tokens.
+        parameters: Number of weights.
+        trained_context: Tokens of context that the model was trained for.
+        weights_bytes: Bytes of all tensors in the GGUF (its size less the header).
+        repeating_weights_bytes: Bytes of the tensors inside the blocks: what can be moved to a GPU block by block.
+    """
+
+    name: str
+    layers: Annotated[int, Field(ge=1)]
+    hidden: Annotated[int, Field(ge=1)]
+    heads: Annotated[int, Field(ge=1)]
+    kv_heads: Annotated[int, Field(ge=1)]
+    head_dim: Annotated[int, Field(ge=1)]
+    feed_forward: Annotated[int, Field(ge=0)]
+    vocabulary: Annotated[int, Field(ge=1)]
+    parameters: Annotated[int, Field(ge=1)]
+    trained_context: Annotated[int, Field(ge=1)]
+    weights_bytes: Annotated[int, Field(ge=1)]
+    repeating_weights_bytes: Annotated[int, Field(ge=0)]
+
+
+class FitRow(_Document):
+    """What llama.cpp itself says that it would allocate at one context length (no-allocation fit, CPU, f16 KV cache,
+    micro-batch 512, one sequence), recorded by the publisher.
+
+    Attributes:
+        context_length: Tokens.
+        weights_bytes: Model buffers, repacked copies included.
+        kv_bytes: KV cache.
+        compute_bytes: Compute and output buffers.
+    """
+
+    context_length: Annotated[int, Field(ge=1)]
+    weights_bytes: Annotated[int, Field(ge=0)]
+    kv_bytes: Annotated[int, Field(ge=0)]
+    compute_bytes: Annotated[int, Field(ge=0)]
+
+
+class Variant(_Document):
+    """One GGUF of a release.
+
+    Attributes:
+        quantisation: e.g. ``Q4_K_M``.
+        file: The GGUF.
+        chunk_index: Digests of its chunks; fetched only on install.
+        fit_table: The publisher's table, by rising context length; may be empty (then formulas decide).
+    """
+
+    quantisation: Quantisation
+    file: FileReference
+    chunk_index: FileReference
+    architecture: Architecture
+    fit_table: tuple[FitRow, ...] = ()
+
+
+class BaseModelCard(_Document):
+    """Where the model comes from.
+
+    Attributes:
+        name: e.g. ``Qwen2.5-Coder-7B``.
+        licence: SPDX identifier, or ``LicenseRef-…``.
+        licence_text: The whole text, as it must be handed on.
+    """
+
+    name: str
+    licence: str
+    licence_text: str
+
+
+class Parameters(_Document):
+    """Sampling and limits that the release was evaluated with.
+
+    Attributes:
+        context_length: Tokens (``num_ctx`` at Ollama's edge).
+        stop: Strings that end an answer.
+        max_tokens: Upper bound of an answer; None leaves it to the context.
+    """
+
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.2
+    top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
+    repeat_penalty: Annotated[float, Field(ge=0.5, le=2)] | None = None
+    context_length: Annotated[int, Field(ge=256, le=1_048_576)] = 4096
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Prompt(_Document):
+    """The Modelfile's parts.
+
+    Attributes:
+        go_template: Ollama's template. Renders the same prompt as ``jinja_template``.
+        jinja_template: The chat template that the GGUF itself carries (Ollama prefers it in some cases, see the
+            decision on templates); used by the embedded engine.
+        system: System prompt; empty for none.
+    """
+
+    go_template: str
+    jinja_template: str
+    system: str = ""
+    parameters: Parameters = Parameters()
+
+
+class Evaluation(_Document):
+    """What was measured before the release, each as a share between 0 and 1; None when it wasn't.
+
+    Attributes:
+        summary: For a person, in a sentence or two.
+    """
+
+    summary: str = ""
+    compile_at_1: Annotated[float, Field(ge=0, le=1)] | None = None
+    pass_at_1: Annotated[float, Field(ge=0, le=1)] | None = None
+    cases: Annotated[int, Field(ge=0)] | None = None
+
+
+class Release(_Document):
+    """The signed manifest of one release.
+
+    Attributes:
+        notice: Shown beside the name wherever the release is offered, e.g. that it is a stand-in.
+        min_app_version: The oldest BBj Desktop that may install it.
+        tokenizer: A GGUF without tensors: vocabulary and merges only, for counting tokens without the model.
+    """
+
+    format: int = RELEASE_FORMAT
+    model: Name
+    role: Role
+    size: Size
+    version: Version
+    released: date
+    min_app_version: str
+    title: str
+    notice: str = ""
+    base_model: BaseModelCard
+    licence: str
+    licence_text: str
+    changelog: str = ""
+    model_card: str = ""
+    evaluation: Evaluation = Evaluation()
+    prompt: Prompt
+    tokenizer: FileReference | None = None
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _quantisations_are_unique(self) -> Self:
+        names = [variant.quantisation for variant in self.variants]
+        if len(set(names)) != len(names):
+            raise ValueError("two variants have the same quantisation")
+        return self
+
+    def variant(self, quantisation: str) -> Variant | None:
+        return next((variant for variant in self.variants if variant.quantisation == quantisation), None)
+
+
+class CatalogueEntry(_Document):
+    """One release that a channel offers or has withdrawn.
+
+    Attributes:
+        manifest: Path of its manifest among the registry's targets.
+        withdrawn: Why it must not be installed any more; None while it may.
+    """
+
+    model: Name
+    role: Role
+    size: Size
+    version: Version
+    released: date
+    manifest: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/-]{0,200}$")]
+    withdrawn: str | None = None
+
+
+class Tier(_Document):
+    """A class of machine and what its owner may expect. It names expectations; whether a model fits decides.
+
+    Attributes:
+        name: e.g. ``recommended``.
+        title: For a person.
+        size: The chat model's size.
+        quantisation: Its quantisation.
+        ram_bytes: Main memory that the tier names.
+        vram_bytes: Graphics memory that the tier names; 0 for none.
+        tokens_per_s: Lower and upper end of the expected decode speed.
+        audience: Who that is for.
+    """
+
+    name: Name
+    title: str
+    size: Size
+    quantisation: Quantisation
+    ram_bytes: Annotated[int, Field(ge=0)]
+    vram_bytes: Annotated[int, Field(ge=0)] = 0
+    tokens_per_s: tuple[float, float]
+    audience: str
+
+
+class TierTable(_Document):
+    """The tiers by rising demand, and the least speeds that make a role usable.
+
+    Attributes:
+        min_chat_tokens_per_s: Below this decode speed a larger model isn't preferred.
+        min_fim_tokens_per_s: Below this decode speed no completion model is offered.
+        max_fim_ttft_s: Above this time to the first token (for a completion prompt) neither.
+    """
+
+    format: int = 1
+    tiers: tuple[Tier, ...]
+    min_chat_tokens_per_s: float
+    min_fim_tokens_per_s: float
+    max_fim_ttft_s: float
+
+
+class Catalogue(_Document):
+    """What one channel offers."""
+
+    format: int = CATALOGUE_FORMAT
+    channel: Name
+    entries: tuple[CatalogueEntry, ...] = ()
+    tiers: TierTable | None = None
+    min_app_version: str | None = None
+
+
+class Offer(_Document):
+    """A catalogue entry together with its manifest, as read from a channel."""
+
+    channel: Name
+    entry: CatalogueEntry
+    release: Release
+
+
+class Offering(_Document):
+    """A channel's catalogue with the manifests of its newest releases.
+
+    Attributes:
+        registry: Address of the registry, for messages.
+        checked_at: When its metadata was last refreshed (UTC).
+        offers: The newest release for each model, role and size that isn't withdrawn.
+    """
+
+    registry: str
+    checked_at: datetime
+    catalogue: Catalogue
+    offers: tuple[Offer, ...] = ()
+
+
+class Chunk(_Document):
+    """A range of a file with its digest. The ranges of an index touch each other and cover the whole file."""
+
+    length_bytes: Annotated[int, Field(ge=1)]
+    digest: Digest
+
+
+class ChunkIndex(_Document):
+    """The chunks of one file in their order.
+
+    Attributes:
+        file: The whole file.
+    """
+
+    format: int = CHUNK_INDEX_FORMAT
+    file: FileReference
+    chunks: Annotated[tuple[Chunk, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _covers_the_file(self) -> Self:
+        if sum(chunk.length_bytes for chunk in self.chunks) != self.file.length_bytes:
+            raise ValueError("the chunks don't add up to the file")
+        return self
+
+
+def parse_release(text: str | bytes) -> Release:
+    """Reads a release manifest. Raises TooNewError or FormatError."""
+    return parse_document(Release, text, what="release manifest", newest=RELEASE_FORMAT)
+
+
+def parse_catalogue(text: str | bytes) -> Catalogue:
+    """Reads a catalogue. Raises TooNewError or FormatError."""
+    return parse_document(Catalogue, text, what="catalogue", newest=CATALOGUE_FORMAT)
+
+
+def parse_chunk_index(text: str | bytes) -> ChunkIndex:
+    """Reads a chunk index. Raises TooNewError or FormatError."""
+    return parse_document(ChunkIndex, text, what="chunk index", newest=CHUNK_INDEX_FORMAT)
+
+
+_UNITS = {"m": 1e6, "b": 1e9}
+
+
+def parameters_of(size: str) -> float:
+    """Parameters that a size stands for: ``1.5b`` → 1.5e9. For ordering, not for memory."""
+    return float(size[:-1]) * _UNITS[size[-1]]
+
+
+def version_key(version: str) -> tuple[tuple[int, ...], bool, str]:
+    """Sort key of a release version. ``2026.2-rc1`` comes before ``2026.2``, ``2026.10`` after ``2026.9``."""
+    numbers, _, suffix = version.partition("-")
+    parts = tuple(int(part) for part in re.findall(r"\d+", numbers))
+    return parts, not suffix, suffix

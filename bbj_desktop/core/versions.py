@@ -1,0 +1,107 @@
+"""Installed versions and the names that a runtime knows them by."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bbj_desktop.core.release import Offer, Quantisation, Release, Role, Variant
+
+INSTALLED_FORMAT = 1
+
+
+class Registration(BaseModel):
+    """How a runtime got to know a version.
+
+    Attributes:
+        runtime: The runtime's name: ``ollama`` or ``embedded``.
+        tag: The name that belongs to this version alone; for ``embedded`` our own key.
+        aliases: Names that pointed to it when it was last activated.
+        route: How it got there, e.g. ``create``; empty for ``embedded``.
+        served_digest: Digest of the weights that the runtime says it serves; None when it doesn't tell.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    runtime: str
+    tag: str
+    aliases: tuple[str, ...] = ()
+    route: str = ""
+    served_digest: str | None = None
+
+
+class InstalledVersion(BaseModel):
+    """One variant of one release on this machine.
+
+    Attributes:
+        path: The verified GGUF.
+        registry: Identity of the registry it came from.
+        context_length: Tokens of context it is set up for here.
+        active: Whether the aliases of its model and size point to it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    format: int = INSTALLED_FORMAT
+    release: Release
+    quantisation: Quantisation
+    path: Path
+    channel: str
+    registry: str
+    context_length: Annotated[int, Field(ge=1)]
+    installed_at: datetime
+    registrations: tuple[Registration, ...] = ()
+    active: bool = False
+
+    @property
+    def key(self) -> str:
+        return version_key_of(self.release, self.quantisation)
+
+    @property
+    def variant(self) -> Variant:
+        variant = self.release.variant(self.quantisation)
+        if variant is None:
+            raise KeyError(self.quantisation)
+        return variant
+
+    @property
+    def slot(self) -> str:
+        """Versions of one slot replace each other: ``bbj-coder:7b``."""
+        return slot_of(self.release)
+
+    def registration(self, runtime: str) -> Registration | None:
+        return next((entry for entry in self.registrations if entry.runtime == runtime), None)
+
+
+class Selection(BaseModel):
+    """A variant that somebody chose, with the context length to set it up for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    offer: Offer
+    variant: Variant
+    context_length: Annotated[int, Field(ge=1)]
+
+
+def model_name(release: Release) -> str:
+    """The name in tags: the model's own, with ``-fim`` for completion models (``bbj-coder-fim``)."""
+    if release.role is Role.FIM and not release.model.endswith("-fim"):
+        return f"{release.model}-fim"
+    return release.model
+
+
+def version_key_of(release: Release, quantisation: str) -> str:
+    """The tag of one version: ``bbj-coder:2026.1-7b-q4_k_m``."""
+    return f"{model_name(release)}:{release.version}-{release.size}-{quantisation.lower()}"
+
+
+def slot_of(release: Release) -> str:
+    return f"{model_name(release)}:{release.size}"
+
+
+def aliases_of(release: Release) -> tuple[str, ...]:
+    """The names that point to the active version: ``bbj-coder:7b`` and ``bbj-coder:latest``."""
+    return (slot_of(release), f"{model_name(release)}:latest")

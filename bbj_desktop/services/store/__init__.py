@@ -1,0 +1,1 @@
+"""The versions on this machine."""

@@ -1,0 +1,1 @@
+"""Brings bytes here: sources, ranges, resume, verification."""

@@ -1,0 +1,68 @@
+"""Where bytes come from: a place with named files that can be read from an offset.
+
+Transport is never trusted: everything read through a source is checked against signed digests by its caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from bbj_desktop.core.progress import Cancel
+
+
+class ByteStream(Protocol):
+    """The answer to a ranged read.
+
+    Attributes:
+        offset: Where the bytes really begin: the offset asked for, or 0 when the server knows no ranges.
+        total_bytes: Length of the whole file; None when the server doesn't tell.
+        validator: Strong ETag (or equivalent) for ``If-Range``; None when there is none.
+    """
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def total_bytes(self) -> int | None: ...
+    @property
+    def validator(self) -> str | None: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
+class Source(Protocol):
+    """One mirror of a registry.
+
+    Attributes:
+        address: As the user wrote it, without credentials.
+    """
+
+    @property
+    def address(self) -> str: ...
+
+    def read(self, path: str, *, limit_bytes: int, cancel: Cancel) -> bytes:
+        """Reads a small file whole.
+
+        Args:
+            path: Relative to the address, ``/`` between parts.
+            limit_bytes: A longer file is refused while it arrives.
+
+        Raises:
+            NotFoundError: There is no such file.
+            TransportError: The way failed.
+            MixAndMatchError: The file is longer than ``limit_bytes``.
+            Cancelled: By ``cancel``.
+        """
+        ...
+
+    def stream(
+        self, path: str, *, offset: int = 0, length: int | None = None, validator: str | None = None, cancel: Cancel
+    ) -> AbstractContextManager[ByteStream]:
+        """Opens a file for reading from ``offset``, at most ``length`` bytes (None: to its end).
+
+        ``validator`` is that of an earlier answer: when the file has changed since, ChangedError is raised.
+        Errors as in ``read``, also while iterating; RangeError when the answer is for another range than asked for.
+        """
+        ...
+
+    def close(self) -> None: ...
