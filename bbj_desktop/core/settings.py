@@ -1,0 +1,355 @@
+"""What can be set, declared once: name, type, default, unit, environment variable, flag and help.
+
+A value comes from the highest layer that gives one: locking policy > flag > environment > file > default. Each value
+knows where it came from. Reading files and the environment is ``services.configuration``'s business. Only the standard
+library is imported here, because the command line reads this table before it can print its help.
+"""
+
+# ruff: noqa: RUF009 - _declare is dataclasses.field with names for our metadata: nothing is shared between instances
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from bbj_desktop.core.errors import SettingsError
+
+Kind = Literal["text", "path", "choice", "switch", "count", "seconds"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The declaration of one setting.
+
+    Attributes:
+        kind: Type of the value: ``text`` str, ``path`` Path, ``choice`` str of ``choices``, ``switch`` bool (``on`` or
+            ``off`` as text), ``count`` int, ``seconds`` float.
+        environment: Variables that set it, the first one set wins.
+        flag: Option of the command line.
+        unit: Unit of a number, e.g. ``tokens``.
+        limits: Least and greatest number.
+    """
+
+    name: str
+    kind: Kind
+    default: object
+    environment: tuple[str, ...]
+    flag: str
+    help: str
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    limits: tuple[float, float] = (0, float("inf"))
+
+
+def _declare(kind: Kind, default: object, *environment: str, flag: str, **details: Any) -> Any:
+    """A dataclass field that carries its declaration; ``Any`` so that the field's own annotation types the value."""
+    return field(default=default, metadata={"kind": kind, "environment": environment, "flag": flag, **details})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The values in force. Declares every setting: this is the only place."""
+
+    data_folder: Path | None = _declare(
+        "path",
+        None,
+        "BBJ_DESKTOP_DATA",
+        flag="--data",
+        help="folder for models and everything else that is kept; default: the platform's data folder",
+    )
+    registry: str | None = _declare(
+        "text",
+        None,
+        "BBJ_DESKTOP_REGISTRY",
+        flag="--registry",
+        help="address of the model registry: http(s)://…, file://… or a folder",
+    )
+    channel: Literal["stable", "beta"] = _declare(
+        "choice",
+        "stable",
+        "BBJ_DESKTOP_CHANNEL",
+        flag="--channel",
+        choices=("stable", "beta"),
+        help="which releases are offered",
+    )
+    runtime: Literal["auto", "ollama", "embedded"] = _declare(
+        "choice",
+        "auto",
+        "BBJ_DESKTOP_RUNTIME",
+        flag="--runtime",
+        choices=("auto", "ollama", "embedded"),
+        help="what runs the model; auto: Ollama where one answers, else the embedded engine",
+    )
+    ollama_host: str | None = _declare(
+        "text",
+        None,
+        "BBJ_DESKTOP_OLLAMA_HOST",
+        "OLLAMA_HOST",
+        flag="--ollama-host",
+        help="where Ollama listens; default: 127.0.0.1:11434",
+    )
+    context_length: int | None = _declare(
+        "count",
+        None,
+        "BBJ_DESKTOP_CONTEXT_LENGTH",
+        flag="--context",
+        unit="tokens",
+        limits=(256, 1_048_576),
+        help="context to set models up for; default: the release's, less where memory is short",
+    )
+    proxy: str | None = _declare(
+        "text",
+        None,
+        "BBJ_DESKTOP_PROXY",
+        flag="--proxy",
+        help="proxy for the registry, http://host:port; default: the system's",
+    )
+    ca_file: Path | None = _declare(
+        "path",
+        None,
+        "BBJ_DESKTOP_CA_FILE",
+        flag="--ca-file",
+        help="PEM file of certificate authorities to trust besides the system's",
+    )
+    connect_timeout_s: float = _declare(
+        "seconds",
+        10.0,
+        "BBJ_DESKTOP_CONNECT_TIMEOUT",
+        flag="--connect-timeout",
+        unit="seconds",
+        limits=(0.1, 600),
+        help="how long to wait for a connection",
+    )
+    stall_timeout_s: float = _declare(
+        "seconds",
+        30.0,
+        "BBJ_DESKTOP_STALL_TIMEOUT",
+        flag="--stall-timeout",
+        unit="seconds",
+        limits=(0.1, 3600),
+        help="how long a connection may give no bytes",
+    )
+    update_checks: bool = _declare(
+        "switch",
+        True,
+        "BBJ_DESKTOP_UPDATE_CHECKS",
+        flag="--update-checks",
+        help="look for newer releases without being asked",
+    )
+    theme: Literal["auto", "light", "dark"] = _declare(
+        "choice",
+        "auto",
+        "BBJ_DESKTOP_THEME",
+        flag="--theme",
+        choices=("auto", "light", "dark"),
+        help="colours of the window",
+    )
+    language: Literal["auto", "en", "de"] = _declare(
+        "choice",
+        "auto",
+        "BBJ_DESKTOP_LANGUAGE",
+        flag="--language",
+        choices=("auto", "en", "de"),
+        help="language of the window",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _declare(
+        "choice",
+        "info",
+        "BBJ_DESKTOP_LOG_LEVEL",
+        flag="--log-level",
+        choices=("debug", "info", "warning", "error"),
+        help="how much is written to the log file",
+    )
+
+
+SETTINGS: Mapping[str, Setting] = {
+    entry.name: Setting(name=entry.name, default=entry.default, **entry.metadata) for entry in fields(Settings)
+}
+
+
+class OriginKind(StrEnum):
+    """Where a value comes from, lowest first: a later one wins."""
+
+    DEFAULT = "default"
+    FILE = "file"
+    ENVIRONMENT = "environment"
+    FLAG = "flag"
+    POLICY = "policy"
+
+
+_RANK = {kind: rank for rank, kind in enumerate(OriginKind)}
+_TEXTUAL = frozenset({OriginKind.ENVIRONMENT, OriginKind.FLAG})
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where one value came from.
+
+    Attributes:
+        place: The file, the variable or the flag; empty for the default.
+    """
+
+    kind: OriginKind
+    place: str = ""
+
+    @property
+    def locked(self) -> bool:
+        return self.kind is OriginKind.POLICY
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one source gives, not yet checked.
+
+    Attributes:
+        given: Raw values by the setting's name: text from flags and the environment, TOML's types from files.
+        place: The file; for flags and the environment each value's own flag or variable is used instead.
+        places: Flag or variable by the setting's name.
+    """
+
+    kind: OriginKind
+    given: Mapping[str, object]
+    place: str = ""
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def origin(self, name: str) -> Origin:
+        return Origin(self.kind, self.places.get(name, self.place))
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSettings:
+    """The values in force, and where each one came from."""
+
+    values: Settings = field(default_factory=Settings)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+
+    def origin(self, name: str) -> Origin:
+        return self.origins.get(name, Origin(OriginKind.DEFAULT))
+
+
+def resolve(layers: Iterable[Layer]) -> ResolvedSettings:
+    """Lays the layers over each other, in any order given.
+
+    Raises:
+        SettingsError: A name is unknown, a value is of the wrong type, or a flag contradicts a policy.
+    """
+    checked = [(layer, _check(layer)) for layer in sorted(layers, key=lambda layer: _RANK[layer.kind])]
+    _refuse_flags_against_policy(checked)
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for layer, given in checked:
+        for name, value in given.items():
+            values[name] = value
+            origins[name] = layer.origin(name)
+    return ResolvedSettings(Settings(**values), origins)
+
+
+def as_text(name: str, value: object) -> str:
+    """A value as one would write it in the environment; ``-`` for none."""
+    if value is None:
+        return "-"
+    if SETTINGS[name].kind == "switch":
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _check(layer: Layer) -> dict[str, object]:
+    return {name: _converted(layer, name, raw) for name, raw in layer.given.items()}
+
+
+def _refuse_flags_against_policy(checked: list[tuple[Layer, dict[str, object]]]) -> None:
+    locks = {
+        name: (layer, value)
+        for layer, given in checked
+        if layer.kind is OriginKind.POLICY
+        for name, value in given.items()
+    }
+    for layer, given in checked:
+        for name in given.keys() & locks.keys() if layer.kind is OriginKind.FLAG else ():
+            policy, value = locks[name]
+            if given[name] != value:
+                raise SettingsError(
+                    f"{layer.origin(name).place} can't be used: a policy locks {name} to {as_text(name, value)}.",
+                    hint=f"Leave the flag out, or ask whoever administers {policy.origin(name).place}.",
+                )
+
+
+def _converted(layer: Layer, name: str, raw: object) -> object:
+    setting = SETTINGS.get(name)
+    if setting is None:
+        raise _unknown(layer, name)
+    try:
+        return _from_text(setting, str(raw)) if layer.kind in _TEXTUAL else _from_toml(setting, raw)
+    except ValueError as error:
+        place = layer.origin(name).place
+        what = place if layer.kind in _TEXTUAL else f"{place}: {name}"
+        raise SettingsError(f"{what} must be {error}, not {raw!r}.", hint=_how_to_correct(layer)) from error
+
+
+def _unknown(layer: Layer, name: str) -> SettingsError:
+    near = difflib.get_close_matches(name, SETTINGS, n=1)
+    hint = f'Did you mean "{near[0]}"?' if near else f"Known are: {', '.join(SETTINGS)}."
+    return SettingsError(f'{layer.origin(name).place}: there is no setting "{name}".', hint=hint)
+
+
+def _how_to_correct(layer: Layer) -> str:
+    if layer.kind is OriginKind.POLICY:
+        return "Ask whoever administers this machine to correct the policy."
+    return "Correct it and try again."
+
+
+def _from_text(setting: Setting, text: str) -> object:
+    """Reads a flag's or a variable's text. Raises ValueError with what it must be."""
+    text = text.strip()
+    if setting.kind == "count":
+        return _number(setting, int(text) if text.isascii() and text.isdigit() else None)
+    if setting.kind == "seconds":
+        try:
+            return _number(setting, float(text))
+        except ValueError:
+            return _number(setting, None)
+    return _from_toml(setting, text)
+
+
+def _from_toml(setting: Setting, raw: object) -> object:
+    """Checks a value of a TOML file. Raises ValueError with what it must be."""
+    match setting.kind:
+        case "switch":
+            return _switch(raw)
+        case "count":
+            return _number(setting, raw if isinstance(raw, int) and not isinstance(raw, bool) else None)
+        case "seconds":
+            numeric = isinstance(raw, int | float) and not isinstance(raw, bool)
+            return _number(setting, float(raw) if numeric else None)  # type: ignore[arg-type]
+        case "choice":
+            if raw not in setting.choices:
+                raise ValueError(f"one of {', '.join(setting.choices)}")
+            return raw
+        case "path" | "text":
+            text = _text(raw)
+            return Path(text) if text and setting.kind == "path" else text or None
+
+
+def _text(raw: object) -> str:
+    if isinstance(raw, str):
+        return raw
+    raise ValueError("text")
+
+
+def _switch(raw: object) -> bool:
+    if isinstance(raw, bool):
+        return raw
+    if raw in ("on", "off"):
+        return raw == "on"
+    raise ValueError("on or off")
+
+
+def _number(setting: Setting, number: float | None) -> float:
+    low, high = setting.limits
+    if number is None or not low <= number <= high:
+        whole = "a whole number" if setting.kind == "count" else "a number"
+        raise ValueError(f"{whole} of {setting.unit} between {low:,g} and {high:,.10g}")
+    return number
