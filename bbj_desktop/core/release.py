@@ -66,6 +66,9 @@ class Architecture(_Document):
         trained_context: Tokens of context that the model was trained for.
         weights_bytes: Bytes of all tensors in the GGUF (its size less the header).
         repeating_weights_bytes: Bytes of the tensors inside the blocks: what can be moved to a GPU block by block.
+        repackable_bytes: Bytes of the tensors of which llama.cpp keeps a second copy in a layout of the CPU's own.
+        sliding_window: Tokens that a block with a sliding window sees; 0 without.
+        sliding_window_layers: How many blocks have one.
     """
 
     name: str
@@ -80,6 +83,9 @@ class Architecture(_Document):
     trained_context: Annotated[int, Field(ge=1)]
     weights_bytes: Annotated[int, Field(ge=1)]
     repeating_weights_bytes: Annotated[int, Field(ge=0)]
+    repackable_bytes: Annotated[int, Field(ge=0)] = 0
+    sliding_window: Annotated[int, Field(ge=0)] = 0
+    sliding_window_layers: Annotated[int, Field(ge=0)] = 0
 
 
 class FitRow(_Document):
