@@ -163,7 +163,7 @@ class HardwareProfile(_Value):
         return next((volume for volume in self.volumes if purpose in volume.purposes), None)
 
 
-def load_profile(text: str) -> HardwareProfile:
+def load_profile(text: str | bytes) -> HardwareProfile:
     """Reads a saved profile.
 
     Raises:

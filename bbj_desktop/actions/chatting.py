@@ -1,0 +1,105 @@
+"""Talking to an installed version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bbj_desktop.actions.context import Context
+from bbj_desktop.core.chat import ChatEvent, ChatRequest, Delta, Finished, Message
+from bbj_desktop.core.errors import EngineMissingError, NotFoundError
+from bbj_desktop.core.progress import Cancel
+from bbj_desktop.core.release import Role
+from bbj_desktop.core.versions import InstalledVersion
+from bbj_desktop.services.runtime.base import Runtime
+
+
+class Conversation:
+    """Questions and answers with one version. What was asked and answered goes along with the next question.
+
+    Attributes:
+        version: The version that answers.
+        runtime: What runs it.
+        messages: The conversation so far; an answer that was stopped is kept as far as it came.
+    """
+
+    def __init__(self, version: InstalledVersion, runtime: Runtime) -> None:
+        self.version = version
+        self.runtime = runtime
+        self.messages: tuple[Message, ...] = ()
+
+    def ask(
+        self,
+        text: str,
+        cancel: Cancel,
+        *,
+        seed: int | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+    ) -> Iterator[ChatEvent]:
+        """Asks and yields the answer as it comes: Delta…, then Finished.
+
+        A question that fails leaves the conversation as it was, so that it can be asked again.
+
+        Raises:
+            EngineError: The runtime fails.
+        """
+        asked = (*self.messages, Message(role="user", content=text))
+        request = ChatRequest(messages=asked, seed=seed, max_tokens=max_tokens, temperature=temperature)
+        pieces: list[str] = []
+        for event in self.runtime.chat(self.version, request, cancel):
+            if isinstance(event, Delta):
+                pieces.append(event.text)
+            elif isinstance(event, Finished) and pieces:
+                self.messages = (*asked, Message(role="assistant", content="".join(pieces)))
+            yield event
+
+    def reset(self) -> None:
+        """Forgets what was said."""
+        self.messages = ()
+
+
+def open_conversation(context: Context, text: str | None = None) -> Conversation:
+    """Chooses the version and its runtime; nothing is loaded before the first question.
+
+    Args:
+        text: Key (or a unique part) of the version; None takes the active chat version, the largest when there are
+            several.
+
+    Raises:
+        NotFoundError: Nothing (like it) is installed.
+        EngineMissingError: No runtime that knows the version can be used now.
+    """
+    store = context.open_store()
+    version = store.find(text) if text else _active_chat(store.versions())
+    return Conversation(version, _runtime_for(context, version))
+
+
+def _active_chat(versions: tuple[InstalledVersion, ...]) -> InstalledVersion:
+    active = [version for version in versions if version.active and version.release.role is Role.CHAT]
+    if not active:
+        raise NotFoundError("No chat model is installed yet.", hint="Type: bbj-desktop install")
+    return max(active, key=lambda version: version.variant.architecture.parameters)
+
+
+def _runtime_for(context: Context, version: InstalledVersion) -> Runtime:
+    """The preferred runtime that knows the version and can be used."""
+    reasons = []
+    for runtime in context.runtimes():
+        if version.registration(runtime.name) is None:
+            continue
+        status = runtime.status()
+        if status.available:
+            return runtime
+        reasons.append(f"{runtime.name}: {status.reason}")
+    if not version.registrations:
+        raise EngineMissingError(
+            f"{version.key} is installed but no runtime knows it yet.",
+            hint="Type: bbj-desktop install (it takes up where it ended).",
+        )
+    if not reasons:
+        known = ", ".join(registration.runtime for registration in version.registrations)
+        raise EngineMissingError(
+            f"{version.key} is registered with {known}, which the settings rule out.",
+            hint="Set runtime to auto, or install again with the runtime of your choice.",
+        )
+    raise EngineMissingError(f"{version.key} can't answer now. " + " ".join(reasons), hint="See bbj-desktop doctor.")

@@ -1,0 +1,134 @@
+"""What every action stands on: settings, folders, clock, and the services that they lead to."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from bbj_desktop import __version__
+from bbj_desktop.actions.paths import Paths
+from bbj_desktop.core.errors import EngineMissingError
+from bbj_desktop.core.hardware import HardwareProfile, VolumePurpose
+from bbj_desktop.core.settings import ResolvedSettings
+
+if TYPE_CHECKING:
+    from bbj_desktop.services.registry.client import Registry
+    from bbj_desktop.services.registry.known import KnownRegistry
+    from bbj_desktop.services.runtime.base import Runtime
+    from bbj_desktop.services.store.store import Store
+
+log = logging.getLogger(__name__)
+
+RuntimeName = Literal["ollama", "embedded"]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Context:
+    """One face's view of the services. Made once by each face; used by one job at a time or by several that only read.
+
+    Attributes:
+        settings: With the origin of each value.
+        paths: Where everything of ours lies.
+        app_version: This program's version.
+        now: Clock (UTC); tests replace it.
+    """
+
+    settings: ResolvedSettings
+    paths: Paths
+    app_version: str = __version__
+    now: Callable[[], datetime] = _utc_now
+    _runtimes: dict[RuntimeName, Runtime] = field(default_factory=dict, repr=False)
+
+    def open_store(self) -> Store:
+        """Raises StoreError when the folder can't be used."""
+        from bbj_desktop.services.store.store import Store
+
+        return Store(self.paths.store)
+
+    def known_registry(self) -> KnownRegistry:
+        """The registry of the settings, else the most recently added one, else the packaged one.
+
+        Raises:
+            NoTrustedRootError: There is none.
+        """
+        from bbj_desktop.actions.registering import trust_packaged_registry
+        from bbj_desktop.services.registry.known import KnownRegistries
+
+        trust_packaged_registry(self)
+        return KnownRegistries(self.paths.registries).choose(self.settings.values.registry)
+
+    def open_registry(self) -> Registry:
+        """The trusted registry, not yet refreshed.
+
+        Raises:
+            NoTrustedRootError: None is set up.
+        """
+        from bbj_desktop.services.registry.client import Registry
+        from bbj_desktop.services.registry.known import KnownRegistries
+        from bbj_desktop.services.transfer.sources import open_source
+
+        known = self.known_registry()
+        source = open_source(known.address, self.settings.values.network())
+        return Registry.open(source, KnownRegistries(self.paths.registries).state(known))
+
+    def runtime(self, name: RuntimeName) -> Runtime:
+        """The runtime of that name; started only when it is used."""
+        if name not in self._runtimes:
+            self._runtimes[name] = self._make_runtime(name)
+        return self._runtimes[name]
+
+    def _make_runtime(self, name: RuntimeName) -> Runtime:
+        if name == "ollama":
+            from bbj_desktop.services.runtime.ollama import OllamaRuntime
+
+            return OllamaRuntime(self.settings.values.ollama_host)
+        from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
+
+        return EmbeddedRuntime(self.paths.cache / "engine")
+
+    def runtimes(self) -> tuple[Runtime, ...]:
+        """The runtimes that the settings allow, the preferred one first."""
+        wanted = self.settings.values.runtime
+        names: tuple[RuntimeName, ...] = ("ollama", "embedded") if wanted == "auto" else (wanted,)
+        return tuple(self.runtime(name) for name in names)
+
+    def available_runtime(self) -> Runtime:
+        """The first allowed runtime that can be used now.
+
+        Raises:
+            EngineMissingError: None can; says why for each.
+        """
+        reasons = []
+        for runtime in self.runtimes():
+            status = runtime.status()
+            if status.available:
+                return runtime
+            reasons.append(status.reason)
+        raise EngineMissingError(
+            "Nothing here can run a model: " + " ".join(reasons),
+            hint="bbj-desktop doctor shows what to do.",
+        )
+
+    def profile(self) -> HardwareProfile:
+        """Looks at this machine. Never fails: what can't be seen becomes a note in the profile."""
+        from bbj_desktop.services.probe import probe_hardware
+
+        places = {VolumePurpose.STORE: self.paths.store, VolumePurpose.TEMPORARY: self.paths.temporary}
+        models = self.runtime("ollama").status().models_folder
+        if models is not None:
+            places[VolumePurpose.OLLAMA] = models
+        return probe_hardware(places)
+
+    def close(self) -> None:
+        """Ends the engines that were started through this context."""
+        for name, runtime in self._runtimes.items():
+            log.debug("closing runtime %s", name)
+            runtime.close()
+        self._runtimes.clear()

@@ -1,0 +1,171 @@
+"""What works here, what doesn't, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from bbj_desktop.actions.context import Context
+from bbj_desktop.core.errors import BBjDesktopError, NoTrustedRootError, TransportError, TrustError
+from bbj_desktop.core.hardware import HardwareProfile
+from bbj_desktop.core.progress import Cancel, Report, Step
+from bbj_desktop.core.tiers import load_tiers, tier_of
+from bbj_desktop.core.units import format_bytes, format_memory
+from bbj_desktop.resources import resource
+
+State = Literal["ok", "note", "warning", "error"]
+
+
+class Finding(BaseModel):
+    """One line of a diagnosis.
+
+    Attributes:
+        area: ``machine``, ``registry``, ``store``, ``runtime`` or ``models``.
+        hint: What to do; empty when there is nothing to do.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    area: str
+    state: State
+    text: str
+    hint: str = ""
+
+
+class Diagnosis(BaseModel):
+    """Everything found, and the profile it rests on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    profile: HardwareProfile
+    findings: tuple[Finding, ...]
+
+    @property
+    def worst(self) -> State:
+        order: tuple[State, ...] = ("ok", "note", "warning", "error")
+        return max((finding.state for finding in self.findings), key=order.index, default="ok")
+
+
+def diagnose(context: Context, report: Report, cancel: Cancel) -> Diagnosis:
+    """Looks at everything once. What fails becomes a finding; nothing is changed."""
+    report(Step("machine", "Looking at this machine"))
+    profile = context.profile()
+    findings = list(_machine(profile))
+    parts: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
+        ("registry", lambda: _registry(context, cancel)),
+        ("store", lambda: _store(context)),
+        ("runtime", lambda: _runtimes(context)),
+        ("models", lambda: _models(context)),
+    )
+    for area, part in parts:
+        cancel.check()
+        report(Step(area, f"Checking {area}"))
+        try:
+            findings.extend(part())
+        except BBjDesktopError as error:
+            findings.append(Finding(area=area, state="error", text=error.message, hint=error.hint))
+    return Diagnosis(profile=profile, findings=tuple(findings))
+
+
+def _machine(profile: HardwareProfile) -> Iterator[Finding]:
+    cpu, memory = profile.cpu, profile.memory
+    yield Finding(area="machine", state="ok", text=f"{profile.os.name}, {cpu.model}, {cpu.usable_cores:g} usable cores")
+    limited = f", limited by {memory.limited_by}" if memory.limited_by else ""
+    yield Finding(
+        area="machine",
+        state="ok",
+        text=f"{format_memory(memory.total_bytes)} memory, {format_memory(memory.available_bytes)} available{limited}",
+    )
+    for gpu in profile.gpus:
+        size = f", {format_memory(gpu.vram_total_bytes)}" if gpu.vram_total_bytes else ""
+        free = f", {format_memory(gpu.vram_free_bytes)} free" if gpu.vram_free_bytes is not None else ""
+        yield Finding(area="machine", state="ok", text=f"{gpu.name} ({gpu.kind}{size}{free})")
+    if profile.os.architecture == "x86_64" and cpu.has("avx2") is False:
+        yield Finding(
+            area="machine",
+            state="warning",
+            text="This processor has no AVX2: the embedded engine can't run here.",
+            hint="Use Ollama, or another machine.",
+        )
+    table = load_tiers(resource("tiers.json").read_text(encoding="utf-8"))
+    tier = tier_of(profile, table)
+    if tier is None:
+        yield Finding(area="machine", state="warning", text="This machine is below the Minimum tier.")
+    else:
+        yield Finding(area="machine", state="ok", text=f"Tier: {tier.title}")
+    for note in profile.notes:
+        yield Finding(area="machine", state="note", text=f"{note.probe}: {note.message}")
+
+
+def _registry(context: Context, cancel: Cancel) -> Iterator[Finding]:
+    try:
+        registry = context.open_registry()
+    except NoTrustedRootError as error:
+        yield Finding(area="registry", state="warning", text=error.message, hint=error.hint)
+        return
+    address = registry.source.address
+    try:
+        registry.refresh(cancel)
+    except TransportError as error:
+        yield Finding(area="registry", state="error", text=f"{address}: {error.message}", hint=error.hint)
+    except TrustError as error:
+        yield Finding(
+            area="registry", state="error", text=f"{address} isn't trustworthy now: {error.message}", hint=error.hint
+        )
+    else:
+        yield Finding(area="registry", state="ok", text=f"{address} answers and its signatures hold")
+    finally:
+        registry.source.close()
+
+
+def _store(context: Context) -> Iterator[Finding]:
+    store = context.open_store()
+    yield Finding(area="store", state="ok", text=f"{store.root}: {format_bytes(store.free_bytes())} free")
+    for problem in store.problems():
+        yield Finding(area="store", state="error", text=problem, hint="Install the version again.")
+    for leftover in store.leftovers():
+        yield Finding(
+            area="store",
+            state="note",
+            text=f"{leftover.path.name}: {format_bytes(leftover.size_bytes)} of an unfinished install",
+            hint="bbj-desktop install continues it.",
+        )
+
+
+def _runtimes(context: Context) -> Iterator[Finding]:
+    any_available = False
+    for runtime in context.runtimes():
+        status = runtime.status()
+        any_available = any_available or status.available
+        about = f"{status.name} {status.version or ''}".strip() + (f" at {status.address}" if status.address else "")
+        if status.available:
+            yield Finding(area="runtime", state="ok", text=f"{about} can be used. {status.reason}".strip())
+        else:
+            yield Finding(area="runtime", state="note", text=f"{about} can't be used: {status.reason}")
+    if not any_available:
+        yield Finding(
+            area="runtime",
+            state="error",
+            text="Nothing here can run a model.",
+            hint='Install Ollama, or the embedded engine: pip install "bbj-desktop[embedded]"',
+        )
+
+
+def _models(context: Context) -> Iterator[Finding]:
+    versions = context.open_store().versions()
+    if not versions:
+        yield Finding(area="models", state="note", text="No model is installed.", hint="Type: bbj-desktop install")
+    for version in versions:
+        active = "active" if version.active else "installed"
+        if version.registrations:
+            known = ", ".join(registration.runtime for registration in version.registrations)
+            yield Finding(area="models", state="ok", text=f"{version.key} is {active} ({known})")
+        else:
+            yield Finding(
+                area="models",
+                state="warning",
+                text=f"{version.key} is here, but no runtime knows it.",
+                hint="bbj-desktop install takes up where it ended.",
+            )

@@ -1,0 +1,214 @@
+"""Bringing a variant here and making a runtime know it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.versions import activate_version
+from bbj_desktop.core.errors import DoesNotFitError, EngineMissingError, NoSpaceError, PublishError
+from bbj_desktop.core.progress import Cancel, Remark, Report, Step
+from bbj_desktop.core.recommendation import Candidate, ReasonKind
+from bbj_desktop.core.release import ChunkIndex
+from bbj_desktop.core.versions import InstalledVersion, Selection, version_key_of
+from bbj_desktop.services.registry.client import Registry, blob_path
+from bbj_desktop.services.store.store import Store
+from bbj_desktop.services.transfer.fetch import bytes_missing, fetch
+
+log = logging.getLogger(__name__)
+
+
+class InstallPlan(BaseModel):
+    """What an install would do, known before it begins.
+
+    Attributes:
+        key: Tag of the version, e.g. ``bbj-coder:2026.1-7b-q4_k_m``.
+        to_fetch_bytes: What will really be fetched.
+        here_bytes: What is here already, from an earlier or interrupted install.
+        disk_bytes: Further room that it takes on the store's volume.
+        free_bytes: Room there now.
+        folder: The store.
+        refusals: Why it would be refused without force; empty when nothing speaks against it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    candidate: Candidate
+    key: str
+    to_fetch_bytes: int
+    here_bytes: int
+    disk_bytes: int
+    free_bytes: int
+    folder: Path
+    refusals: tuple[str, ...] = ()
+
+
+class Installed(BaseModel):
+    """The end of an install.
+
+    Attributes:
+        fetched_bytes: Payload bytes that came over the wire.
+        seconds: How long it took in all.
+        already: It was complete before.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    version: InstalledVersion
+    fetched_bytes: int
+    seconds: float
+    already: bool = False
+
+
+def plan_install(context: Context, candidate: Candidate, cancel: Cancel) -> InstallPlan:
+    """Says what an install would fetch and take, without changing anything.
+
+    Raises:
+        TransportError, TrustError: The registry's chunk index can't be had or trusted.
+    """
+    store = context.open_store()
+    registry = context.open_registry()
+    try:
+        registry.refresh(cancel)
+        index = registry.chunk_index(candidate.variant, cancel)
+    finally:
+        registry.source.close()
+    return _plan(context, store, candidate, index)
+
+
+def _plan(context: Context, store: Store, candidate: Candidate, index: ChunkIndex) -> InstallPlan:
+    missing = bytes_missing(index, store.blob_path(index.file.digest))
+    warnings = [reason.text for reason in candidate.reasons if reason.kind is ReasonKind.WARNING]
+    return InstallPlan(
+        candidate=candidate,
+        key=version_key_of(candidate.release, candidate.variant.quantisation),
+        to_fetch_bytes=missing,
+        here_bytes=index.file.length_bytes - missing,
+        disk_bytes=missing,
+        free_bytes=store.free_bytes(),
+        folder=context.paths.store,
+        refusals=() if candidate.can_run else tuple(warnings) or ("This machine can't run it.",),
+    )
+
+
+def install(context: Context, plan: InstallPlan, report: Report, cancel: Cancel, *, force: bool = False) -> Installed:
+    """Fetches, verifies, records, registers and activates what a plan names. Interrupted anywhere, doing it again
+    takes up where it ended; nothing that was active before changes until the new version is registered.
+
+    Args:
+        force: Install although the machine can't run it.
+
+    Raises:
+        DoesNotFitError: The machine can't run it, and ``force`` wasn't given.
+        NoSpaceError: Before the first byte.
+        TransportError, TrustError, StoreError, EngineError: As the services say.
+    """
+    candidate = plan.candidate
+    if plan.refusals and not force:
+        raise DoesNotFitError(
+            f"{candidate.release.title} {candidate.variant.quantisation} would not run here: "
+            + " ".join(plan.refusals),
+            hint="Choose what bbj-desktop recommend names, or add --force to install it all the same.",
+        )
+    started = time.monotonic()
+    store = context.open_store()
+    version, fetched, already = _bring(context, store, candidate.selection, report, cancel)
+    report(Step("register", f"Registering {version.key} with {candidate.runtime}"))
+    version = register_version(context, store, version, candidate.runtime, report, cancel, force=force)
+    report(Step("activate", f"Activating {version.key}"))
+    version = activate_version(context, store, version.key)
+    seconds = time.monotonic() - started
+    log.info("installed %s: %d bytes fetched in %.1f s", version.key, fetched, seconds)
+    return Installed(version=version, fetched_bytes=fetched, seconds=seconds, already=already)
+
+
+def _bring(
+    context: Context, store: Store, selection: Selection, report: Report, cancel: Cancel
+) -> tuple[InstalledVersion, int, bool]:
+    """The verified file and its record: (version, bytes fetched, whether it was there)."""
+    release, variant = selection.offer.release, selection.variant
+    registry = context.open_registry()
+    try:
+        report(Step("plan", "Reading the signed chunk list"))
+        registry.refresh(cancel)
+        _refuse_withdrawn(registry, selection)
+        index = registry.chunk_index(variant, cancel)
+        destination = store.blob_path(variant.file.digest)
+        with store.lock():
+            missing = bytes_missing(index, destination)
+            _check_space(store, missing)
+            report(Step("download", f"Downloading and verifying {release.title} {variant.quantisation}"))
+            path = blob_path(variant.file.digest)
+            fetched = fetch(registry.source, path, index, destination, report, cancel)
+            report(Step("store", "Recording the verified version"))
+            version = store.install(_record(context, selection, destination, registry.identity))
+    finally:
+        registry.source.close()
+    return version, fetched.bytes_fetched, missing == 0
+
+
+def _refuse_withdrawn(registry: Registry, selection: Selection) -> None:
+    reason = selection.offer.entry.withdrawn
+    if reason is not None:
+        raise PublishError(
+            f"{selection.offer.release.title} {selection.offer.release.version} was withdrawn by its makers: {reason}",
+            hint="bbj-desktop recommend shows what is offered instead.",
+        )
+
+
+def _check_space(store: Store, missing: int) -> None:
+    free = store.free_bytes()
+    if missing > free:
+        raise NoSpaceError(
+            f"The download needs {missing / 1e9:.1f} GB more on the volume of {store.root}; {free / 1e9:.1f} GB are free.",
+            needed_bytes=missing,
+            free_bytes=free,
+            path=store.root,
+            hint="Free some space there, or choose another data folder (setting data_folder).",
+        )
+
+
+def _record(context: Context, selection: Selection, path: Path, identity: str) -> InstalledVersion:
+    return InstalledVersion(
+        release=selection.offer.release,
+        quantisation=selection.variant.quantisation,
+        path=path,
+        channel=selection.offer.channel,
+        registry=identity,
+        context_length=selection.context_length,
+        installed_at=context.now(),
+    )
+
+
+def register_version(
+    context: Context,
+    store: Store,
+    version: InstalledVersion,
+    runtime_name: str,
+    report: Report,
+    cancel: Cancel,
+    *,
+    force: bool = False,
+) -> InstalledVersion:
+    """Makes a runtime know an installed version and records how.
+
+    Args:
+        force: Keep the version even when its runtime can't be used now; a later install registers it.
+
+    Raises:
+        EngineError: The runtime can't, and ``force`` wasn't given.
+    """
+    runtime = context.runtime("ollama" if runtime_name == "ollama" else "embedded")
+    status = runtime.status()
+    if not status.available:
+        if not force:
+            raise EngineMissingError(f"{runtime.name} can't be used: {status.reason}", hint="See bbj-desktop doctor.")
+        report(Remark(f"Not registered: {status.reason}", level="warning"))
+        return version
+    registration = runtime.register(version, report, cancel)
+    with store.lock():
+        return store.register(version.key, registration)

@@ -1,0 +1,110 @@
+"""Trusting a registry: look at its root, compare the fingerprint, add it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from bbj_desktop.actions.context import Context
+from bbj_desktop.core.errors import NoTrustedRootError, StoreAccessError
+from bbj_desktop.core.progress import Cancel, Report, Step
+from bbj_desktop.services.registry.client import Registry
+from bbj_desktop.services.registry.known import KnownRegistries, KnownRegistry
+from bbj_desktop.services.registry.root import RootDescription, describe_root, packaged_root
+from bbj_desktop.services.transfer.sources import open_source
+
+MAX_ROOT_BYTES = 512 * 1024  # bytes; as python-tuf limits roots
+
+
+class RegistryView(BaseModel):
+    """A trusted registry as a person wants to see it.
+
+    Attributes:
+        current: Whether it is the one in use.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    address: str
+    identity: str
+    current: bool
+
+
+def read_root(path: Path) -> bytes:
+    """Reads a root file that the user names.
+
+    Raises:
+        StoreAccessError: It can't be read, or is too long to be a root.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_ROOT_BYTES + 1)
+    except OSError as error:
+        raise StoreAccessError(f"The root file {path} can't be read: {error.strerror or error}.") from error
+    if len(data) > MAX_ROOT_BYTES:
+        raise StoreAccessError(f"{path} is longer than {MAX_ROOT_BYTES // 1024} KB: that isn't a root file.")
+    return data
+
+
+def describe(root: bytes) -> RootDescription:
+    """What a root file says: fingerprint, roles, expiry. Raises FormatError or SignatureError."""
+    return describe_root(root)
+
+
+def add_registry(context: Context, address: str, root: bytes, report: Report, cancel: Cancel) -> RegistryView:
+    """Trusts a registry, after its metadata was read once with that root: a mistyped address or a root of another
+    registry is noticed before anything is kept. The registry becomes the current one.
+
+    Raises:
+        TrustError: The registry isn't the root's.
+        TransportError: It can't be reached.
+    """
+    description = describe_root(root)
+    report(Step("registry", f"Reading {address}"))
+    known = KnownRegistry(identity=description.identity, address=address.rstrip("/"), added_at=context.now())
+    registries = KnownRegistries(context.paths.registries)
+    source = open_source(known.address, context.settings.values.network())
+    try:
+        Registry.open(source, registries.state(known), initial_root=root).refresh(cancel)
+    finally:
+        source.close()
+    registries.remember(known)
+    return RegistryView(address=known.address, identity=known.identity, current=True)
+
+
+def list_registries(context: Context) -> tuple[RegistryView, ...]:
+    """The registries that this machine trusts."""
+    try:
+        current = context.known_registry().identity
+    except NoTrustedRootError:
+        current = ""
+    return tuple(
+        RegistryView(address=known.address, identity=known.identity, current=known.identity == current)
+        for known in KnownRegistries(context.paths.registries).all()
+    )
+
+
+def forget_registry(context: Context, address: str) -> RegistryView:
+    """Stops trusting a registry. Installed versions stay. Raises NotFoundError."""
+    known = KnownRegistries(context.paths.registries).forget(address)
+    return RegistryView(address=known.address, identity=known.identity, current=False)
+
+
+def trust_packaged_registry(context: Context) -> None:
+    """On the first start of a packaged build: takes over the registry and root that it carries, if it carries one."""
+    packaged = packaged_root()
+    if packaged is None:
+        return
+    address, root = packaged
+    registries = KnownRegistries(context.paths.registries)
+    identity = describe_root(root).identity
+    if any(known.identity == identity for known in registries.all()):
+        return
+    known = KnownRegistry(identity=identity, address=address, added_at=context.now())
+    source = open_source(address, context.settings.values.network())
+    try:
+        Registry.open(source, registries.state(known), initial_root=root)
+    finally:
+        source.close()
+    registries.remember(known)

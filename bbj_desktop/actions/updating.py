@@ -1,0 +1,129 @@
+"""Newer releases for what is installed here."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.installing import Installed, install, plan_install
+from bbj_desktop.actions.recommending import hardware_tables, read_offering, tiers_of
+from bbj_desktop.core.hardware import HardwareProfile
+from bbj_desktop.core.progress import Cancel, Report, Step
+from bbj_desktop.core.recommend import judge
+from bbj_desktop.core.recommendation import Candidate
+from bbj_desktop.core.release import Offer, Offering, version_key
+from bbj_desktop.core.versions import InstalledVersion
+
+
+class Update(BaseModel):
+    """A newer release for one active version."""
+
+    model_config = ConfigDict(frozen=True)
+
+    installed: InstalledVersion
+    offer: Offer
+
+
+class Withdrawn(BaseModel):
+    """An installed version that its makers withdrew since."""
+
+    model_config = ConfigDict(frozen=True)
+
+    installed: InstalledVersion
+    reason: str
+
+
+class UpdateCheck(BaseModel):
+    """Attributes:
+    updates: Newer releases of active versions.
+    withdrawn: Installed versions that should not be used any more.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    offering: Offering
+    updates: tuple[Update, ...] = ()
+    withdrawn: tuple[Withdrawn, ...] = ()
+
+
+def check(context: Context, report: Report, cancel: Cancel) -> UpdateCheck:
+    """Asks the registry, changes nothing.
+
+    Raises:
+        NoTrustedRootError, TransportError, TrustError: As for any reading of the registry.
+    """
+    report(Step("catalogue", "Reading the registry"))
+    offering = read_offering(context, cancel)
+    installed = context.open_store().versions()
+    return UpdateCheck(
+        offering=offering,
+        updates=find_updates(installed, offering),
+        withdrawn=find_withdrawn(installed, offering),
+    )
+
+
+def find_updates(installed: tuple[InstalledVersion, ...], offering: Offering) -> tuple[Update, ...]:
+    """For each active version the newest later offer of the same model, role and size."""
+    updates = []
+    for version in installed:
+        release = version.release
+        later = [
+            offer
+            for offer in offering.offers
+            if (offer.release.model, offer.release.role, offer.release.size)
+            == (release.model, release.role, release.size)
+            and version_key(offer.release.version) > version_key(release.version)
+        ]
+        if version.active and later:
+            newest = max(later, key=lambda offer: version_key(offer.release.version))
+            updates.append(Update(installed=version, offer=newest))
+    return tuple(updates)
+
+
+def find_withdrawn(installed: tuple[InstalledVersion, ...], offering: Offering) -> tuple[Withdrawn, ...]:
+    """Installed versions whose catalogue entry says why they were withdrawn."""
+    reasons = {
+        (entry.model, entry.role, entry.size, entry.version): entry.withdrawn for entry in offering.catalogue.entries
+    }
+    found = []
+    for version in installed:
+        release = version.release
+        reason = reasons.get((release.model, release.role, release.size, release.version))
+        if reason is not None:
+            found.append(Withdrawn(installed=version, reason=reason))
+    return tuple(found)
+
+
+def update(
+    context: Context, found: UpdateCheck, report: Report, cancel: Cancel, *, force: bool = False
+) -> tuple[Installed, ...]:
+    """Installs every update of a check, in the quantisation that is installed where it is offered, else the one that
+    is nearest in size; the old version stays, so that it can be activated again.
+
+    Raises:
+        As ``install``.
+    """
+    profile = context.profile()
+    results = []
+    for each in found.updates:
+        candidate = _candidate(context, each, found.offering, profile)
+        plan = plan_install(context, candidate, cancel)
+        results.append(install(context, plan, report, cancel, force=force))
+    return tuple(results)
+
+
+def _candidate(context: Context, update: Update, offering: Offering, profile: HardwareProfile) -> Candidate:
+    release, installed = update.offer.release, update.installed
+    size = installed.variant.file.length_bytes
+    nearest = min(release.variants, key=lambda variant: abs(variant.file.length_bytes - size))
+    runtime = installed.registrations[0].runtime if installed.registrations else None
+    return judge(
+        profile,
+        update.offer,
+        release.variant(installed.quantisation) or nearest,
+        tuple(each.status() for each in context.runtimes()),
+        context_length=installed.context_length,
+        runtime=runtime,
+        tiers=tiers_of(offering),
+        tables=hardware_tables(),
+    )
