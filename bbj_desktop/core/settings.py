@@ -13,9 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bbj_desktop.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from bbj_desktop.core.network import Network
 
 Kind = Literal["text", "path", "choice", "switch", "count", "seconds"]
 
@@ -105,7 +108,7 @@ class Settings:
         None,
         "BBJ_DESKTOP_PROXY",
         flag="--proxy",
-        help="proxy for the registry, http://host:port; default: the system's",
+        help="proxy for the registry: http://host:port, or direct for none; default: the system's",
     )
     ca_file: Path | None = _declare(
         "path",
@@ -163,6 +166,25 @@ class Settings:
         choices=("debug", "info", "warning", "error"),
         help="how much is written to the log file",
     )
+
+    def network(self) -> Network:
+        """What they say about the network. Raises SettingsError when the proxy isn't an address."""
+        from pydantic import ValidationError
+
+        from bbj_desktop.core.documents import explain
+        from bbj_desktop.core.network import Network
+
+        try:
+            return Network(
+                proxy=self.proxy,
+                ca_file=self.ca_file,
+                connect_timeout_s=self.connect_timeout_s,
+                stall_timeout_s=self.stall_timeout_s,
+            )
+        except ValidationError as error:
+            raise SettingsError(
+                f"The network settings can't be used: {explain(error)}.", hint="bbj-desktop settings show lists them."
+            ) from error
 
 
 SETTINGS: Mapping[str, Setting] = {

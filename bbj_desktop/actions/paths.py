@@ -1,0 +1,61 @@
+"""Where everything of ours lies on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bbj_desktop.core.settings import ResolvedSettings
+from bbj_desktop.services.configuration import APP_NAME, config_folder, portable_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Attributes:
+    data: What is kept: the store, the trusted registries.
+    cache: What can be made again.
+    config: The settings file.
+    logs: The log files.
+    store: The installed versions; below ``data``.
+    registries: The trusted metadata of each registry; below ``data``.
+    temporary: For short-lived files; on the store's volume.
+    """
+
+    data: Path
+    cache: Path
+    config: Path
+    logs: Path
+    store: Path
+    registries: Path
+    temporary: Path
+
+
+def paths_for(settings: ResolvedSettings) -> Paths:
+    """The folders that the settings lead to; none is made.
+
+    A data folder named by a flag or a variable holds everything, settings, cache and logs included, so that removing
+    it removes every trace. One named by a file holds what is kept; the rest stays in the platform's folders.
+    """
+    portable = portable_folder(settings)
+    if portable is not None:
+        return _below(portable, cache=portable / "cache", config=portable / "config", logs=portable / "logs")
+    import platformdirs
+
+    return _below(
+        settings.values.data_folder or platformdirs.user_data_path(APP_NAME, appauthor=False),
+        cache=platformdirs.user_cache_path(APP_NAME, appauthor=False),
+        config=config_folder(settings),
+        logs=platformdirs.user_log_path(APP_NAME, appauthor=False),
+    )
+
+
+def _below(data: Path, *, cache: Path, config: Path, logs: Path) -> Paths:
+    return Paths(
+        data=data,
+        cache=cache,
+        config=config,
+        logs=logs,
+        store=data / "store",
+        registries=data / "registries",
+        temporary=data / "tmp",
+    )
