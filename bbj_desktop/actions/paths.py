@@ -29,6 +29,11 @@ class Paths:
     registries: Path
     temporary: Path
 
+    def all_folders(self) -> tuple[Path, ...]:
+        """Every folder that the program fills. The data folder itself isn't among them: somebody may have named one
+        that holds other things too."""
+        return (self.store, self.registries, self.temporary, self.cache, self.config, self.logs)
+
 
 def paths_for(settings: ResolvedSettings) -> Paths:
     """The folders that the settings lead to; none is made.
