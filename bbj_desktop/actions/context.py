@@ -12,6 +12,7 @@ from bbj_desktop import __version__
 from bbj_desktop.actions.paths import Paths
 from bbj_desktop.core.errors import EngineMissingError
 from bbj_desktop.core.hardware import HardwareProfile, VolumePurpose
+from bbj_desktop.core.network import Network
 from bbj_desktop.core.settings import ResolvedSettings
 
 if TYPE_CHECKING:
@@ -46,6 +47,16 @@ class Context:
     now: Callable[[], datetime] = _utc_now
     _runtimes: dict[RuntimeName, Runtime] = field(default_factory=dict, repr=False)
 
+    def network(self) -> Network:
+        """How the settings say to reach other machines."""
+        values = self.settings.values
+        return Network(
+            proxy=values.proxy,
+            ca_file=values.ca_file,
+            connect_timeout_s=values.connect_timeout_s,
+            stall_timeout_s=values.stall_timeout_s,
+        )
+
     def open_store(self) -> Store:
         """Raises StoreError when the folder can't be used."""
         from bbj_desktop.services.store.store import Store
@@ -75,7 +86,7 @@ class Context:
         from bbj_desktop.services.transfer.sources import open_source
 
         known = self.known_registry()
-        source = open_source(known.address, self.settings.values.network())
+        source = open_source(known.address, self.network())
         return Registry.open(source, KnownRegistries(self.paths.registries).state(known))
 
     def runtime(self, name: RuntimeName) -> Runtime:

@@ -14,8 +14,9 @@ from bbj_desktop.core.errors import DoesNotFitError, EngineMissingError, NoSpace
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.recommendation import Candidate, ReasonKind
 from bbj_desktop.core.release import ChunkIndex
+from bbj_desktop.core.units import format_bytes
 from bbj_desktop.core.versions import InstalledVersion, Selection, version_key_of
-from bbj_desktop.services.registry.client import Registry, blob_path
+from bbj_desktop.services.registry.client import blob_path
 from bbj_desktop.services.store.store import Store
 from bbj_desktop.services.transfer.fetch import bytes_missing, fetch
 
@@ -135,7 +136,7 @@ def _bring(
     try:
         report(Step("plan", "Reading the signed chunk list"))
         registry.refresh(cancel)
-        _refuse_withdrawn(registry, selection)
+        _refuse_withdrawn(selection)
         index = registry.chunk_index(variant, cancel)
         destination = store.blob_path(variant.file.digest)
         with store.lock():
@@ -151,7 +152,7 @@ def _bring(
     return version, fetched.bytes_fetched, missing == 0
 
 
-def _refuse_withdrawn(registry: Registry, selection: Selection) -> None:
+def _refuse_withdrawn(selection: Selection) -> None:
     reason = selection.offer.entry.withdrawn
     if reason is not None:
         raise PublishError(
@@ -164,7 +165,7 @@ def _check_space(store: Store, missing: int) -> None:
     free = store.free_bytes()
     if missing > free:
         raise NoSpaceError(
-            f"The download needs {missing / 1e9:.1f} GB more on the volume of {store.root}; {free / 1e9:.1f} GB are free.",
+            f"The download needs {format_bytes(missing)} on the volume of {store.root}; {format_bytes(free)} are free.",
             needed_bytes=missing,
             free_bytes=free,
             path=store.root,

@@ -64,7 +64,7 @@ def add_registry(context: Context, address: str, root: bytes, report: Report, ca
     report(Step("registry", f"Reading {address}"))
     known = KnownRegistry(identity=description.identity, address=address.rstrip("/"), added_at=context.now())
     registries = KnownRegistries(context.paths.registries)
-    source = open_source(known.address, context.settings.values.network())
+    source = open_source(known.address, context.network())
     try:
         Registry.open(source, registries.state(known), initial_root=root).refresh(cancel)
     finally:
@@ -102,7 +102,7 @@ def trust_packaged_registry(context: Context) -> None:
     if any(known.identity == identity for known in registries.all()):
         return
     known = KnownRegistry(identity=identity, address=address, added_at=context.now())
-    source = open_source(address, context.settings.values.network())
+    source = open_source(address, context.network())
     try:
         Registry.open(source, registries.state(known), initial_root=root)
     finally:

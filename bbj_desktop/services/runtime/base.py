@@ -69,6 +69,10 @@ class Runtime(Protocol):
         """
         ...
 
+    def tags(self) -> tuple[str, ...]:
+        """Every name that the runtime knows now, whoever made it; for ``embedded`` none."""
+        ...
+
     def running(self) -> tuple[RunningModel, ...]:
         """The models in memory."""
         ...
