@@ -16,14 +16,14 @@ from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions import chatting, installing, publishing, recommending, registering, versions
 from bbj_desktop.actions.context import Context, RuntimeName
-from bbj_desktop.actions.paths import paths_below
+from bbj_desktop.actions.paths import paths_for
 from bbj_desktop.core.chat import Delta, Finished, Statistics
 from bbj_desktop.core.errors import EngineMissingError, FormatError, InUseError, NotFoundError, StoreAccessError
 from bbj_desktop.core.gguf import read_header
 from bbj_desktop.core.progress import Cancel, Report
 from bbj_desktop.core.recommendation import Wishes
 from bbj_desktop.core.release import Role
-from bbj_desktop.core.settings import ResolvedSettings
+from bbj_desktop.core.settings import Origin, OriginKind, ResolvedSettings
 from bbj_desktop.core.units import format_bytes
 from bbj_desktop.resources import resource
 from bbj_desktop.services.registry.publish import ReleaseDraft
@@ -224,7 +224,8 @@ def customer_context(context: Context, folder: Path, runtime: RuntimeName) -> Co
         runtime=runtime,
         context_length=None,
     )
-    return Context(settings=ResolvedSettings(values, {}), paths=paths_below(folder), app_version=context.app_version)
+    settings = ResolvedSettings(values, {"data_folder": Origin(OriginKind.FLAG, "demo")})
+    return Context(settings=settings, paths=paths_for(settings), app_version=context.app_version)
 
 
 def _clear(folder: Path) -> None:

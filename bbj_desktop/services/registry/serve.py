@@ -25,7 +25,7 @@ class _Handler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Requests are nobody's business here."""
 
-    def list_directory(self, path: object) -> None:
+    def list_directory(self, path: object) -> None:  # noqa: ARG002 - the base class lists folders; we do not
         self.send_error(HTTPStatus.NOT_FOUND)
 
     def do_GET(self) -> None:
