@@ -82,6 +82,8 @@ def clean_environment(work: Path) -> dict[str, str]:
     """This process's environment for pip: the caller's network settings stay, and all files go below ``work``."""
     kept = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     places = {"PIP_CACHE_DIR": str(work / "cache"), **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(work / "tmp"))}
+    # WORKAROUND: pip (pypa/pip, network/session.py) asks rustc for its version; under rustup, that writes to the home.
+    places["RUSTUP_HOME"] = str(work / "rustup")
     return {**kept, **places, "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
@@ -144,8 +146,8 @@ def pip_install(python: Path, root: Path, work: Path, words: list[str], what: st
     if done.returncode != 0:
         raise SetUpError(
             f"pip could not install {what} (its message is above).\n"
-            "Is the network there, and is HTTPS_PROXY set where one is needed? "
-            "What was fetched is kept: type the same line again, and it goes on."
+            "If that was the network: is HTTPS_PROXY set where one is needed? "
+            "What was fetched is kept; type the same line again to go on."
         )
     print(f"{time.monotonic() - start:.0f} s", flush=True)
 
