@@ -302,13 +302,17 @@ class Offering(_Document):
     Attributes:
         registry: Address of the registry, for messages.
         checked_at: When its metadata was last refreshed (UTC).
-        offers: The newest release for each model, role and size that isn't withdrawn.
+        expires: When this metadata stops being accepted (UTC); None when it isn't known.
+        offers: The newest release for each model, role and size that isn't withdrawn and that this program can read.
+        skipped: Why newer releases aren't among the offers, a sentence each, e.g. that they need a newer program.
     """
 
     registry: str
     checked_at: datetime
+    expires: datetime | None = None
     catalogue: Catalogue
     offers: tuple[Offer, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 class Chunk(_Document):
