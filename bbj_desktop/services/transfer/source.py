@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from bbj_desktop.core.errors import FormatError
 from bbj_desktop.core.progress import Cancel
 
 
@@ -17,12 +18,15 @@ class ByteStream(Protocol):
 
     Attributes:
         offset: Where the bytes really begin: the offset asked for, or 0 when the server knows no ranges.
+        ranged: Whether the range was granted; if not, the bytes run from 0 to the end of the file.
         total_bytes: Length of the whole file; None when the server doesn't tell.
         validator: Strong ETag (or equivalent) for ``If-Range``; None when there is none.
     """
 
     @property
     def offset(self) -> int: ...
+    @property
+    def ranged(self) -> bool: ...
     @property
     def total_bytes(self) -> int | None: ...
     @property
@@ -51,6 +55,7 @@ class Source(Protocol):
             NotFoundError: There is no such file.
             TransportError: The way failed.
             MixAndMatchError: The file is longer than ``limit_bytes``.
+            FormatError: ``path`` isn't one that may occur in a registry.
             Cancelled: By ``cancel``.
         """
         ...
@@ -66,3 +71,15 @@ class Source(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def parts_of(path: str) -> tuple[str, ...]:
+    """The parts of a path inside a source.
+
+    Raises:
+        FormatError: It is empty or absolute, or leads out of the source on some system.
+    """
+    parts = tuple(path.split("/"))
+    if any(part in {"", ".", ".."} or any(sign in part for sign in "\\:\0") for part in parts):
+        raise FormatError(f"{path!r} isn't a path inside a registry.")
+    return parts

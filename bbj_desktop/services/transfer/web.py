@@ -1,0 +1,361 @@
+"""A registry on a web server: any static one that speaks HTTP/1.1, with ranges or without."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import truststore
+
+import bbj_desktop
+from bbj_desktop.core.errors import (
+    ChangedError,
+    ConnectError,
+    MixAndMatchError,
+    RangeError,
+    ServerError,
+    StalledError,
+    UserInputError,
+)
+from bbj_desktop.core.network import DIRECT, Network
+from bbj_desktop.core.progress import Cancel
+from bbj_desktop.services.transfer.failures import FOREIGN, check_status, translate
+from bbj_desktop.services.transfer.source import parts_of
+
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+_SMALL_BODY_BYTES = 64 * 1024  # a redirect's body up to this is read, so that the connection can be used again
+
+
+class _Line:
+    """A client for one request at a time, which another thread can wake.
+
+    A read that waits for bytes ends when the socket below it is shut down; httpcore tells through its trace extension
+    which sockets it opened.
+    """
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+        self.woken = False
+        self.overdue = False
+        self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
+
+    def trace(self, event: str, info: dict[str, Any]) -> None:
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            self._note(info["return_value"].get_extra_info("socket"))
+
+    def _note(self, opened: socket.socket) -> None:
+        with self._lock:
+            self._sockets = [known for known in self._sockets if known.fileno() >= 0]
+            self._sockets.append(opened)
+            woken = self.woken
+        if woken:
+            self.wake()
+
+    def wake(self) -> None:
+        with self._lock:
+            self.woken = True
+            for opened in self._sockets:
+                with suppress(OSError):
+                    # an SSLSocket's own shutdown would drop its TLS state while the other thread reads through it
+                    socket.socket.shutdown(opened, socket.SHUT_RDWR)
+
+    @contextmanager
+    def wakes_after(self, seconds: float) -> Iterator[None]:
+        """The time limit for an answer's head: httpx's own starts again with every byte."""
+        timer = threading.Timer(seconds, self._too_late)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _too_late(self) -> None:
+        self.overdue = True
+        self.wake()
+
+
+class _Pace:
+    """Gives a transfer up that is slower than a least rate. Only time spent waiting for the server counts."""
+
+    def __init__(self, network: Network, what: str) -> None:
+        self._network = network
+        self._what = what
+        self._waited_s = 0.0
+        self._bytes = 0
+
+    def add(self, waited_s: float, count: int) -> None:
+        self._waited_s += waited_s
+        self._bytes += count
+        if self._waited_s < self._network.stall_timeout_s:
+            return
+        if self._bytes < self._waited_s * self._network.min_rate_bytes_per_s:
+            raise StalledError(
+                f"{self._what} sends only {self._bytes / self._waited_s:.0f} bytes a second.",
+                hint="Check the network and try again.",
+            )
+        self._waited_s, self._bytes = 0.0, 0
+
+
+class WebStream:
+    """The answer to one request, see ``ByteStream``."""
+
+    def __init__(
+        self, response: httpx.Response, what: str, *, offset: int, length: int | None, pace: _Pace, guard: _Guard
+    ) -> None:
+        self.ranged = response.status_code == httpx.codes.PARTIAL_CONTENT
+        self.offset, self.total_bytes = _extent(response, what, offset, length)
+        etag = response.headers.get("etag", "")
+        self.validator = etag if etag.startswith('"') else None
+        self._response = response
+        self._pace = pace
+        self._guard = guard
+
+    def __iter__(self) -> Iterator[bytes]:
+        pieces = self._response.iter_raw()
+        while True:
+            begun = time.monotonic()
+            with self._guard():
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            self._pace.add(time.monotonic() - begun, len(piece))
+            yield piece
+
+
+class _Guard:
+    """Makes ``with guard():`` turn foreign exceptions into ours, or into Cancelled when that is why they came."""
+
+    def __init__(self, line: _Line, cancel: Cancel, what: str) -> None:
+        self._line = line
+        self._cancel = cancel
+        self._what = what
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        self._cancel.check()
+        try:
+            yield
+        except FOREIGN as error:
+            self._cancel.check()
+            if self._line.overdue:
+                raise StalledError(f"{self._what} doesn't answer in time.", hint="Try again later.") from error
+            raise translate(error, self._what) from error
+        self._cancel.check()
+
+
+class WebSource:
+    """One mirror of a registry on a web server.
+
+    Args:
+        address: ``http://`` or ``https://`` address of the folder. A user name and password in it go to that server
+            only.
+        network: How to reach it.
+
+    Attributes:
+        address: Without credentials.
+
+    Raises:
+        UserInputError: The address or the file of certificates can't be used.
+    """
+
+    def __init__(self, address: str, network: Network) -> None:
+        self._base = _base(address)
+        self.address = str(self._base.copy_with(username=None, password=None)).rstrip("/")
+        self._network = network
+        self._context: ssl.SSLContext | None = None
+        self._idle: list[_Line] = []
+        self._lock = threading.Lock()
+
+    def read(self, path: str, *, limit_bytes: int, cancel: Cancel) -> bytes:
+        content = bytearray()
+        with self._open(path, 0, None, None, cancel) as stream:
+            for piece in stream:
+                content += piece
+                if len(content) > limit_bytes:
+                    raise MixAndMatchError(
+                        f"{self.address}/{path} is longer than the {limit_bytes} bytes that it may have."
+                    )
+        return bytes(content)
+
+    @contextmanager
+    def stream(
+        self, path: str, *, offset: int = 0, length: int | None = None, validator: str | None = None, cancel: Cancel
+    ) -> Iterator[WebStream]:
+        with self._open(path, offset, length, validator, cancel) as stream:
+            yield stream
+
+    def close(self) -> None:
+        with self._lock:
+            lines, self._idle = self._idle, []
+        for line in lines:
+            line.client.close()
+
+    @contextmanager
+    def _open(
+        self, path: str, offset: int, length: int | None, validator: str | None, cancel: Cancel
+    ) -> Iterator[WebStream]:
+        what = f"{self.address}/{path}"
+        url = self._base.join("/".join(quote(part, safe="") for part in parts_of(path)))
+        cancel.check()
+        with self._lent(cancel) as line:
+            guard = _Guard(line, cancel, what)
+            with guard(), line.wakes_after(self._network.connect_timeout_s + self._network.stall_timeout_s):
+                response = self._ask(line, url, _headers(offset, length, validator), what)
+            try:
+                _refuse_unusable(response, what, validator)
+                pace = _Pace(self._network, what)
+                yield WebStream(response, what, offset=offset, length=length, pace=pace, guard=guard)
+            finally:
+                with suppress(*FOREIGN):
+                    response.close()
+
+    def _ask(self, line: _Line, url: httpx.URL, headers: dict[str, str], what: str) -> httpx.Response:
+        """Sends a request and follows its redirects; httpx's own way would hand https over to http."""
+        for _ in range(self._network.max_redirects + 1):
+            request = line.client.build_request("GET", url, headers=headers, extensions={"trace": line.trace})
+            response = line.client.send(request, stream=True, follow_redirects=False)
+            if not response.has_redirect_location:
+                return response
+            if int(response.headers.get("content-length", _SMALL_BODY_BYTES + 1)) <= _SMALL_BODY_BYTES:
+                response.read()
+            response.close()
+            url = _redirected(url, response, what)
+        raise ServerError(f"{what} is redirected again and again.", status=response.status_code)
+
+    @contextmanager
+    def _lent(self, cancel: Cancel) -> Iterator[_Line]:
+        with self._lock:
+            line = self._idle.pop() if self._idle else None
+        line = line or self._new_line()
+        forget = cancel.on_cancel(line.wake)
+        try:
+            yield line
+        finally:
+            forget()
+            self._take_back(line)
+
+    def _take_back(self, line: _Line) -> None:
+        if line.woken:
+            line.client.close()
+            return
+        with self._lock:
+            self._idle.append(line)
+
+    def _new_line(self) -> _Line:
+        with self._lock:
+            self._context = self._context or _tls(self._network)
+            context = self._context
+        return _Line(_client(self._network, context))
+
+
+def _base(address: str) -> httpx.URL:
+    try:
+        url = httpx.URL(address.rstrip("/") + "/")
+    except httpx.InvalidURL as error:
+        raise UserInputError(f"{address!r} isn't a web address: {error}.") from error
+    if not url.host or url.query or url.fragment:
+        raise UserInputError(
+            f"{address!r} isn't the address of a registry.", hint="It looks like https://models.example.org/bbj-coder."
+        )
+    return url
+
+
+def _tls(network: Network) -> ssl.SSLContext:
+    """Trusts what the operating system trusts, and ``network.ca_file``."""
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if network.ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=str(network.ca_file))
+        except OSError as error:  # ssl.SSLError is one
+            raise UserInputError(
+                f"{network.ca_file} can't be used as a file of certificates: {error.strerror or error}.",
+                hint="It must be a readable PEM file.",
+            ) from error
+    return context
+
+
+def _client(network: Network, context: ssl.SSLContext) -> httpx.Client:
+    timeout = httpx.Timeout(network.stall_timeout_s, connect=network.connect_timeout_s)
+    explicit = network.proxy not in {None, DIRECT}
+    passed_by = {pattern: httpx.HTTPTransport(verify=context) for pattern in _patterns(network) if explicit}
+    return httpx.Client(
+        verify=context,
+        timeout=timeout,
+        proxy=network.proxy if explicit else None,
+        mounts=passed_by,
+        trust_env=network.proxy is None,
+        headers={
+            "user-agent": f"bbj-desktop/{bbj_desktop.__version__}",
+            "accept": "*/*",
+            "accept-encoding": "identity",
+        },
+    )
+
+
+def _patterns(network: Network) -> Iterator[str]:
+    """httpx's patterns for the hosts without a proxy: ``all://*.example.org`` stands for subdomains only."""
+    for host in network.no_proxy:
+        bare = host.strip().lstrip("*").lstrip(".")
+        yield f"all://[{bare}]" if ":" in bare else f"all://{bare}"
+        if bare != host.strip():
+            yield f"all://*.{bare}"
+
+
+def _headers(offset: int, length: int | None, validator: str | None) -> dict[str, str]:
+    if offset == 0 and length is None:
+        return {}
+    last = "" if length is None else str(offset + length - 1)
+    headers = {"range": f"bytes={offset}-{last}"}
+    if validator is not None:
+        headers["if-range"] = validator
+    return headers
+
+
+def _redirected(url: httpx.URL, response: httpx.Response, what: str) -> httpx.URL:
+    target = url.join(response.headers["location"])
+    if target.scheme not in {"http", "https"} or not target.host:
+        raise ServerError(f"{what} is redirected to an address that can't be used.", status=response.status_code)
+    if url.scheme == "https" and target.scheme == "http":
+        raise ConnectError(
+            f"{what} is redirected from https to http, which isn't encrypted.", hint="Tell who runs the server."
+        )
+    return target
+
+
+def _refuse_unusable(response: httpx.Response, what: str, validator: str | None) -> None:
+    check_status(response, what)
+    coding = response.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in {"", "identity"}:
+        raise ServerError(
+            f"{what} comes compressed ({coding}) although that wasn't asked for.",
+            status=response.status_code,
+            hint="Turn compression off for these files on the server or the proxy.",
+        )
+    etag = response.headers.get("etag")
+    if validator is not None and etag is not None and etag != validator:
+        raise ChangedError(f"{what} has changed meanwhile.")
+
+
+def _extent(response: httpx.Response, what: str, offset: int, length: int | None) -> tuple[int, int | None]:
+    """Where the answer begins, and the length of the whole file."""
+    if response.status_code != httpx.codes.PARTIAL_CONTENT:
+        size = response.headers.get("content-length", "")
+        return 0, int(size) if size.isascii() and size.isdigit() else None
+    found = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", "").strip())
+    asked = f"bytes {offset} to {'the end' if length is None else offset + length - 1}"
+    if found is None:
+        raise RangeError(f"{what} doesn't say which part it sends (asked for {asked}).")
+    first, last = int(found[1]), int(found[2])
+    if first != offset or last < first or (length is not None and last >= offset + length):
+        raise RangeError(f"{what} sends bytes {first} to {last}, asked for {asked}.")
+    return first, None if found[3] == "*" else int(found[3])
