@@ -1,0 +1,249 @@
+"""The small parts that everything is made of."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+from PySide6.QtCore import Property, QPoint, QSize, Qt
+from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import (
+    QBoxLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QPushButton,
+    QSizePolicy,
+    QToolTip,
+    QVBoxLayout,
+    QWidget,
+)
+from typing_extensions import override
+
+from bbj_desktop.ui import theme
+from bbj_desktop.ui.icons import icon
+
+ButtonLook = Literal["plain", "primary", "small", "link", "prompt"]
+_Box = TypeVar("_Box", bound=QBoxLayout)
+TagKind = Literal["plain", "good", "warning", "error"]
+
+
+def label(text: str, look: str = "body", *, wrap: bool = False, selectable: bool = False) -> QLabel:
+    """A line or a paragraph of plain text: nothing in it is ever taken for markup."""
+    result = QLabel(text)
+    result.setTextFormat(Qt.TextFormat.PlainText)
+    result.setProperty("look", look)
+    result.setWordWrap(wrap)
+    if selectable:
+        result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return result
+
+
+def paragraph(text: str, look: str = "body") -> QLabel:
+    """Text that wraps, takes the width there is and keeps its height for it."""
+    result = label(text, look, wrap=True)
+    policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+    policy.setHeightForWidth(True)
+    result.setSizePolicy(policy)
+    result.setMinimumWidth(80)
+    return result
+
+
+def row(*items: QWidget | None, spacing: int = theme.S) -> QHBoxLayout:
+    """Widgets side by side; None is a stretch."""
+    return _fill(QHBoxLayout(), items, spacing)
+
+
+def column(*items: QWidget | None, spacing: int = theme.S) -> QVBoxLayout:
+    """Widgets below each other; None is a stretch."""
+    return _fill(QVBoxLayout(), items, spacing)
+
+
+def _fill(layout: _Box, items: tuple[QWidget | None, ...], spacing: int) -> _Box:
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(spacing)
+    for item in items:
+        if item is None:
+            layout.addStretch(1)
+        else:
+            layout.addWidget(item)
+    return layout
+
+
+def clear(layout: QLayout) -> None:
+    """Removes everything from a layout, nested layouts included."""
+    while (item := layout.takeAt(0)) is not None:
+        widget, nested = item.widget(), item.layout()
+        if widget is not None:
+            widget.hide()
+            widget.deleteLater()
+        elif nested is not None:
+            clear(nested)
+
+
+class Button(QPushButton):
+    """A button. Clicking one doesn't move the keyboard's focus, so the focus ring is seen by those who need it."""
+
+    def __init__(self, text: str, look: ButtonLook = "plain", parent: QWidget | None = None) -> None:
+        super().__init__(text, parent)
+        self.setProperty("look", look)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+
+    @override
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):  # outside dialogs Qt knows only Space
+            self.click()
+        else:
+            super().keyPressEvent(event)
+
+
+class Card(QFrame):
+    """A surface with a border. Attributes: ``body``, the layout to fill."""
+
+    def __init__(self, *, padding: int = theme.CARD_PADDING, spacing: int = theme.S, look: str = "card") -> None:
+        super().__init__()
+        self.setProperty("look", look)
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(padding, padding - 2, padding, padding - 2)
+        self.body.setSpacing(spacing)
+
+
+class Tag(QLabel):
+    """A technical name in a pill; its explanation shows on hover and when it gets the keyboard's focus."""
+
+    def __init__(self, text: str, explanation: str = "", kind: TagKind = "plain") -> None:
+        super().__init__(text)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setProperty("kind", kind)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName(text)
+        if explanation:
+            self.setToolTip(explanation)
+            self.setAccessibleDescription(explanation)
+            self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    @override
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        QToolTip.showText(self.mapToGlobal(QPoint(0, self.height() + theme.XS)), self.toolTip(), self)
+
+    @override
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        QToolTip.hideText()
+
+
+class ElidedLabel(QLabel):
+    """One line that is cut in the middle where room is short: a path, a device's name. The tooltip has it whole."""
+
+    def __init__(self, text: str, look: str = "body") -> None:
+        super().__init__()
+        self._whole = text
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setProperty("look", look)
+        self.setAccessibleName(text)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setText(text)
+
+    @override
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        shown = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideMiddle, self.width())
+        self.setText(shown)
+        self.setToolTip(self._whole if shown != self._whole else "")
+
+
+class Painted(QWidget):
+    """A widget that paints itself in colours from the style sheet."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._colours: dict[str, QColor] = {}
+
+    def _get(self, name: str) -> QColor:
+        return self._colours.get(name, QColor("#808080"))
+
+    def _set(self, name: str, colour: QColor) -> None:
+        self._colours[name] = colour
+        self.update()
+
+
+def colour_property(name: str) -> Property:
+    """A Qt property that the style sheet fills in (``qproperty-<name>``)."""
+    return Property(QColor, lambda self: self._get(name), lambda self, colour: self._set(name, colour))
+
+
+class StatusDot(Painted):
+    """A dot that says how something is; always beside words that say the same."""
+
+    good = colour_property("good")
+    warning = colour_property("warning")
+    bad = colour_property("bad")
+    idle = colour_property("idle")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._state = "idle"
+        self.setFixedSize(QSize(8, 8))
+
+    def set_state(self, state: Literal["good", "warning", "bad", "idle"]) -> None:
+        self._state = state
+        self.update()
+
+    @override
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self._get(self._state))
+        painter.drawEllipse(self.rect())
+
+
+class BrandMark(Painted):
+    """The square before the program's name."""
+
+    ink = colour_property("ink")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedSize(QSize(18, 18))
+
+    @override
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(self._get("ink"))
+        painter.drawRoundedRect(self.rect(), 5, 5)
+
+
+class NavButton(QPushButton):
+    """An entry of the sidebar."""
+
+    def __init__(self, text: str, icon_name: str) -> None:
+        super().__init__(text)
+        self._icon_name = icon_name
+        self._inks = {"ink": QColor("#808080"), "inkChecked": QColor("#808080")}
+        self.setCheckable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setIconSize(QSize(16, 16))
+
+    def _get(self, name: str) -> QColor:
+        return self._inks[name]
+
+    def _set(self, name: str, colour: QColor) -> None:
+        self._inks[name] = colour
+        self.setIcon(icon(self._icon_name, self._inks["ink"], self._inks["inkChecked"], self.devicePixelRatioF()))
+
+    ink = colour_property("ink")
+    inkChecked = colour_property("inkChecked")  # noqa: N815 - the style sheet's name
+
+
+def divider() -> QFrame:
+    """A hairline."""
+    line = QFrame()
+    line.setProperty("look", "line")
+    line.setFixedHeight(1)
+    return line
