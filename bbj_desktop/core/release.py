@@ -182,13 +182,12 @@ class Evaluation(_Document):
     cases: Annotated[int, Field(ge=0)] | None = None
 
 
-class Release(_Document):
-    """The signed manifest of one release.
+class ReleaseTexts(_Document):
+    """What people write about a release: everything but the numbers that are read from its files.
 
     Attributes:
         notice: Shown beside the name wherever the release is offered, e.g. that it is a stand-in.
         min_app_version: The oldest BBj Desktop that may install it.
-        tokenizer: A GGUF without tensors: vocabulary and merges only, for counting tokens without the model.
     """
 
     format: int = RELEASE_FORMAT
@@ -207,6 +206,15 @@ class Release(_Document):
     model_card: str = ""
     evaluation: Evaluation = Evaluation()
     prompt: Prompt
+
+
+class Release(ReleaseTexts):
+    """The signed manifest of one release.
+
+    Attributes:
+        tokenizer: A GGUF without tensors: vocabulary and merges only, for counting tokens without the model.
+    """
+
     tokenizer: FileReference | None = None
     variants: Annotated[tuple[Variant, ...], Field(min_length=1)]
 

@@ -14,9 +14,8 @@ CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>") + tuple(
-    "abcdefghijklmnopqrstuvwxyz"
-)
+SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
+TOKENS = (*SPECIAL_TOKENS, *"abcdefghijklmnopqrstuvwxyz")
 ALIGNMENT = 32
 BLOCKS = {0: (1, 4), 1: (1, 2), 2: (32, 18), 8: (32, 34)}
 """ggml type → values and bytes of a block: F32, F16, Q4_0, Q8_0."""
