@@ -87,17 +87,11 @@ def clean_environment(work: Path) -> dict[str, str]:
     return {**kept, **places, "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
-def require_venv() -> None:
-    """Sees to it that environments can be made: Debian and Ubuntu split that off.
-
-    Raises:
-        SetUpError: They can't; the text holds the line to type.
-    """
+def venv_package() -> tuple[str, ...]:
+    """What is missing for making environments: Debian and Ubuntu split that off Python."""
     if importlib.util.find_spec("ensurepip") and importlib.util.find_spec("venv"):
-        return
-    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-    system_libraries.ensure((package,), "Making an environment", allowed=system_libraries.may_install())
-    importlib.invalidate_caches()
+        return ()
+    return (f"python{sys.version_info.major}.{sys.version_info.minor}-venv",)
 
 
 def works(python: Path) -> bool:
@@ -118,7 +112,6 @@ def make_environment(environment: Path, work: Path) -> Path:
     python = environment_python(environment)
     if works(python):
         return python
-    require_venv()
     mark = environment / MARK
     if environment.exists():
         if not mark.exists():
@@ -158,7 +151,7 @@ def install(root: Path, environment: Path, recipe: Recipe) -> None:
     Raises:
         SetUpError: Something is missing, and can't be had from here.
     """
-    missing = system_libraries.missing(recipe.system)
+    missing = (*venv_package(), *system_libraries.missing(recipe.system))
     system_libraries.ensure(missing, f"scripts/{recipe.name}.py", allowed=system_libraries.may_install())
     work = environment.with_name(f"{environment.name}-downloads")
     (work / "tmp").mkdir(parents=True, exist_ok=True)

@@ -108,8 +108,8 @@ def ensure(packages: tuple[str, ...], why: str, *, allowed: bool) -> None:
     if not packages:
         return
     if not allowed:
-        raise SetUpError(f"{why} needs system libraries that are missing here. Type this, then the same line again:\n"
+        raise SetUpError(f"{why} needs system packages that are missing here. Type this, then the same line again:\n"
                          f"  {line_to_type(packages)}\n"
-                         "(names of Debian and Ubuntu; elsewhere, the packages with the same libraries)")  # fmt: skip
+                         "(names of Debian and Ubuntu; elsewhere, the packages with the same content)")  # fmt: skip
     print(f"Installing system packages: {' '.join(packages)}", flush=True)
     apt_install(packages)

@@ -134,13 +134,17 @@ def test_a_failed_installation_says_how_to_go_on(tmp_path: Path) -> None:
     assert "type the same line again" in str(caught.value)
 
 
-def test_debian_without_venv_gets_the_exact_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debian_without_venv_gets_the_exact_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     monkeypatch.setattr(system_libraries, "may_install", lambda: False)
     with pytest.raises(SetUpError) as caught:
-        bootstrap.require_venv()
+        bootstrap.install(ROOT, tmp_path / ".venv", RECIPE)
     package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
     assert f"sudo apt-get install -y {package}" in str(caught.value)
+
+
+def test_a_python_that_makes_environments_needs_no_package() -> None:
+    assert bootstrap.venv_package() == ()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs exec: Windows waits for the child instead")
