@@ -46,7 +46,7 @@ def recommend(
     runtimes = tuple(runtime.status() for runtime in context.runtimes())
     cancel.check()
     report(Step("catalogue", "Reading the registry"))
-    offering = read_offering(context, cancel)
+    offering = read_offering(context, cancel, version=wishes.version)
     recommendation = decide(machine, offering, runtimes, with_settings(context, wishes), tables=hardware_tables())
     return Recommended(profile=machine, runtimes=runtimes, offering=offering, recommendation=recommendation)
 
@@ -59,13 +59,29 @@ def with_settings(context: Context, wishes: Wishes) -> Wishes:
     return wishes
 
 
-def read_offering(context: Context, cancel: Cancel) -> Offering:
-    """What the registry's channel offers now."""
+def read_offering(context: Context, cancel: Cancel, *, version: str | None = None) -> Offering:
+    """What the registry's channel offers now.
+
+    Args:
+        version: Only the releases of this version, older ones too; None takes the newest of each.
+
+    Raises:
+        NotFoundError: The channel has no release of that version.
+    """
+    channel = context.settings.values.channel
     registry = context.open_registry()
     try:
-        return registry.offering(context.settings.values.channel, cancel, app_version=context.app_version)
+        offering = registry.offering(channel, cancel, app_version=context.app_version)
+        if version is None:
+            return offering
+        offers = registry.all_offers(channel, cancel, app_version=context.app_version)
     finally:
         registry.source.close()
+    matching = tuple(offer for offer in offers if offer.release.version == version)
+    if not matching:
+        known = ", ".join(sorted({offer.release.version for offer in offers})) or "none"
+        raise NotFoundError(f"The channel {channel} has no version {version}.", hint=f"It has: {known}.")
+    return offering.model_copy(update={"offers": matching})
 
 
 def hardware_tables() -> HardwareTables:

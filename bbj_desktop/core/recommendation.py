@@ -166,6 +166,7 @@ class Wishes(_Value):
         model: Only this model.
         size: Only this size.
         quantisation: Only this quantisation.
+        version: Only this version of a release; None takes the newest.
         context_length: Tokens of context; None takes the release's, or less where memory is short.
         runtime: Only this runtime.
         concurrency: Conversations at once; each has a KV cache of its own.
@@ -175,6 +176,7 @@ class Wishes(_Value):
     model: str | None = None
     size: str | None = None
     quantisation: str | None = None
+    version: str | None = None
     context_length: int | None = None
     runtime: Literal["ollama", "embedded"] | None = None
     concurrency: int = 1
