@@ -1,0 +1,237 @@
+"""llama.cpp in a process of its own as a runtime."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.metadata
+import json
+import sys
+import threading
+from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+
+from bbj_desktop.core.chat import ChatEvent, ChatRequest, Finished
+from bbj_desktop.core.engines import RuntimeStatus
+from bbj_desktop.core.errors import Cancelled, EngineCrashedError, EngineError, EngineMissingError, EngineRefusedError
+from bbj_desktop.core.progress import Cancel, Report
+from bbj_desktop.core.versions import InstalledVersion, Registration, aliases_of
+from bbj_desktop.services.runtime.base import RunningModel
+from bbj_desktop.services.runtime.engine import INSTALL_COMMAND, Engine, EngineConfig, Launch, launch_child
+from bbj_desktop.services.runtime.ollama_refusal import too_long
+from bbj_desktop.services.runtime.processor import good_thread_count, has_avx2
+from bbj_desktop.services.runtime.stopwatch import Stopwatch
+from bbj_desktop.services.runtime.weights import weights_of
+from bbj_desktop.services.runtime.wire import Wire, as_object
+
+_NAME = "The embedded engine"
+_DATA = "data: "
+
+
+class EmbeddedRuntime:
+    """Answers with the verified file itself: nothing is copied. One model is loaded at a time.
+
+    Args:
+        state: Folder for the engine's log.
+        threads: To compute with; None takes the physical cores that may be used.
+        launch: Starts an engine; None starts a child process.
+    """
+
+    def __init__(self, state: Path, *, threads: int | None = None, launch: Launch | None = None) -> None:
+        self._threads = threads
+        self._launch: Launch = launch or functools.partial(launch_child, state)
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._loaded: InstalledVersion | None = None
+
+    @property
+    def name(self) -> Literal["embedded"]:
+        return "embedded"
+
+    def status(self) -> RuntimeStatus:
+        accelerators = frozenset({"apple"}) if sys.platform == "darwin" else frozenset[str]()
+        version, reason = _engine_version(), ""
+        if version is None:
+            reason = f"The embedded engine isn't installed: {INSTALL_COMMAND}"
+        elif has_avx2() is False:
+            reason = "This processor has no AVX2, which the embedded engine needs. Use Ollama, or another machine."
+        return RuntimeStatus(
+            name="embedded", available=not reason, reason=reason, version=version, accelerators=accelerators
+        )
+
+    def register(self, version: InstalledVersion, report: Report, cancel: Cancel) -> Registration:
+        """There is nothing to tell anybody: the template, the system prompt and the parameters go along with each
+        start and request. ``report`` hears nothing.
+
+        Raises:
+            NotFoundError: The model file is gone.
+            StoreError: The model file isn't whole.
+        """
+        del report
+        cancel.check()
+        weights_of(version)
+        return Registration(runtime="embedded", tag=version.key, served_digest=version.variant.file.digest)
+
+    def activate(self, version: InstalledVersion) -> tuple[str, ...]:
+        return aliases_of(version.release)
+
+    def unregister(self, version: InstalledVersion, successor: InstalledVersion | None) -> None:
+        del successor
+        self.unload(version)
+
+    def chat(self, version: InstalledVersion, request: ChatRequest, cancel: Cancel) -> Iterator[ChatEvent]:
+        watch = Stopwatch()
+        load_s = 0.0
+        try:
+            engine, fresh = self._engine_for(version, cancel)
+            load_s = watch.elapsed_s if fresh else 0.0
+            with contextlib.closing(_stream(engine, version, request, cancel)) as chunks:
+                yield from _events(chunks, watch, load_s)
+        except Cancelled:
+            yield Finished(statistics=watch.statistics("cancelled", load_s=load_s))
+        except (EngineCrashedError, EngineMissingError) as error:
+            raise self._explained(error) from error
+
+    def _engine_for(self, version: InstalledVersion, cancel: Cancel) -> tuple[Engine, bool]:
+        """The engine with this version loaded, and whether it was started for it."""
+        config = EngineConfig(
+            model=weights_of(version),
+            context_length=version.context_length,
+            chat_template=version.release.prompt.jinja_template,
+            threads=self._threads or good_thread_count(),
+        )
+        with self._lock:
+            if self._engine is not None and self._engine.alive and self._engine.config == config:
+                return self._engine, False
+            self._end()
+            self._engine, self._loaded = self._launch(config, cancel), version
+            return self._engine, True
+
+    def _explained(self, error: EngineError) -> EngineError:
+        """The reason why the engine ended, instead of the broken connection that it was noticed by; the next request
+        starts a new one."""
+        with self._lock:
+            obituary = self._engine.obituary() if self._engine is not None else None
+            if obituary is not None:
+                self._end()
+        return obituary or error
+
+    def tags(self) -> tuple[str, ...]:
+        return ()
+
+    def running(self) -> tuple[RunningModel, ...]:
+        with self._lock:
+            if self._engine is None or self._loaded is None or not self._engine.alive:
+                return ()
+            return (RunningModel(name=self._loaded.key, digest=self._loaded.variant.file.digest),)
+
+    def unload(self, version: InstalledVersion) -> None:
+        with self._lock:
+            if self._loaded is not None and self._loaded.key == version.key:
+                self._end()
+
+    def close(self) -> None:
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
+        engine, self._engine, self._loaded = self._engine, None, None
+        if engine is not None:
+            engine.close()
+
+
+def _engine_version() -> str | None:
+    """Looked up without importing it: native code isn't loaded into this process."""
+    try:
+        return importlib.metadata.version("xllamacpp")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _body(version: InstalledVersion, request: ChatRequest) -> dict[str, Any]:
+    """The body of ``POST /v1/chat/completions`` with the release's parameters.
+
+    ``top_k`` and ``min_p`` are Ollama's defaults, so that both runtimes sample alike. Reused prompt parts change the
+    last bits of the numbers, so a request with a seed, which wants to be repeatable, goes without.
+    """
+    prompt = version.release.prompt
+    parameters = prompt.parameters
+    system = prompt.system if request.system is None else request.system
+    messages = [{"role": "system", "content": system}] if system else []
+    body: dict[str, Any] = {
+        "messages": messages + [message.model_dump() for message in request.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "temperature": parameters.temperature if request.temperature is None else request.temperature,
+        "top_p": parameters.top_p,
+        "top_k": 40,
+        "min_p": 0.0,
+        "repeat_penalty": 1.0 if parameters.repeat_penalty is None else parameters.repeat_penalty,
+        "stop": list(parameters.stop),
+        "cache_prompt": request.seed is None,
+    }
+    limits = {"max_tokens": request.max_tokens or parameters.max_tokens, "seed": request.seed}
+    return body | {name: value for name, value in limits.items() if value is not None}
+
+
+def _stream(
+    engine: Engine, version: InstalledVersion, request: ChatRequest, cancel: Cancel
+) -> Generator[Mapping[str, Any]]:
+    """The chunks of an answer. Closing the connection, by ``cancel`` or by leaving, stops the engine's work."""
+    wire = Wire(engine.address, _NAME, headers={"Authorization": f"Bearer {engine.key}"}, verify=False)
+    with (
+        contextlib.closing(wire),
+        wire.open("POST", "/v1/chat/completions", body=_body(version, request), cancel=cancel) as response,
+    ):
+        if response.status_code != httpx.codes.OK:
+            raise _refusal(response.read().decode(errors="replace"), version.context_length)
+        for line in response.iter_lines():
+            if line == f"{_DATA}[DONE]":
+                return
+            if line.startswith("error"):  # a line of its own kind: "error: {…}"
+                raise _refusal(line.partition(":")[2], version.context_length)
+            if line.startswith(_DATA):
+                chunk = as_object(line.removeprefix(_DATA), _NAME)
+                if "error" in chunk:
+                    raise _refusal(json.dumps(chunk), version.context_length)
+                yield chunk
+    raise EngineCrashedError(f"{_NAME} broke off in the middle of the answer.", hint="Ask again.")
+
+
+def _events(chunks: Iterator[Mapping[str, Any]], watch: Stopwatch, load_s: float) -> Iterator[ChatEvent]:
+    stop_reason: Literal["stop", "length"] = "stop"
+    usage: Mapping[str, Any] = {}
+    timings: Mapping[str, Any] = {}
+    for chunk in chunks:
+        usage = chunk.get("usage") or usage
+        timings = chunk.get("timings") or timings
+        for choice in chunk.get("choices", ()):
+            text = choice.get("delta", {}).get("content")
+            if text:
+                yield watch.piece(text)
+            if choice.get("finish_reason") == "length":
+                stop_reason = "length"
+    yield Finished(
+        statistics=watch.statistics(
+            stop_reason,
+            load_s=load_s,
+            prompt_tokens=usage.get("prompt_tokens"),
+            prefill_tokens_per_s=timings.get("prompt_per_second"),
+            answer_tokens=usage.get("completion_tokens"),
+            decode_tokens_per_s=timings.get("predicted_per_second"),
+        )
+    )
+
+
+def _refusal(text: str, context_length: int) -> EngineError:
+    """llama.cpp's ``{"error": {"code", "message", "type", …}}``."""
+    try:
+        details = json.loads(text).get("error", {})
+    except (ValueError, AttributeError):
+        details = {}
+    if details.get("type") == "exceed_context_size_error":
+        return too_long(details.get("n_prompt_tokens"), context_length)
+    return EngineRefusedError(f"{_NAME} refused: {details.get('message') or text[:200]}.", hint="Its log says more.")

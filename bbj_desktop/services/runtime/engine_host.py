@@ -1,0 +1,137 @@
+"""The process that the embedded engine lives in: llama.cpp's own server, through ``xllamacpp``.
+
+A crash in native code ends this process and nothing else. It is run as a plain file, so it imports nothing of the
+program (and starts fast).
+
+What is said between the two processes, a JSON object a line:
+
+- to the host on stdin, once: ``HostConfig``, with the key. Command lines and environments can be read by others.
+- from the host on stdout, once: ``{"ready": true, "address": "http://127.0.0.1:PORT"}`` or
+  ``{"ready": false, "missing": bool, "error": "…"}``. Everything else that native code prints goes to stderr, which is the engine's log.
+
+The host ends when its stdin does: that happens also when the program is killed, on every system, and costs nothing.
+(Linux's parent-death signal would come when the *thread* that started the host ends.)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
+
+HOST_ARGUMENT = "--engine-host"
+"""What a frozen program is started with to become this host."""
+
+_FAILED = 3  # exit status
+
+
+@dataclass(frozen=True, slots=True)
+class HostConfig:
+    """What the engine is started with.
+
+    Attributes:
+        model: Path of the GGUF.
+        context_length: Tokens.
+        chat_template: Jinja; empty takes the GGUF's own.
+        threads: For decoding and prefill.
+        key: Asked for in every request.
+    """
+
+    model: str
+    context_length: int
+    chat_template: str
+    threads: int
+    key: str
+
+    def to_line(self) -> str:
+        return json.dumps(asdict(self)) + "\n"
+
+    @classmethod
+    def from_line(cls, line: str) -> HostConfig:
+        return cls(**json.loads(line))
+
+
+def engine_host_command() -> list[str]:
+    """The command that starts a host. ``-P`` keeps this folder, and whatever lies in the current one, out of its
+    imports."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, HOST_ARGUMENT]
+    return [sys.executable, "-P", str(Path(__file__).resolve())]
+
+
+def main() -> int:
+    """Runs the host until its stdin ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops an answer, which is the program's business
+    answers = _own_stdout()
+    line = sys.stdin.readline()
+    if not line:
+        return 0
+    config = HostConfig.from_line(line)
+    threading.Thread(target=_end_with_stdin, daemon=True).start()
+    try:
+        import xllamacpp
+    except ImportError as error:
+        return _fail(answers, str(error), missing=True)
+    try:
+        server = xllamacpp.Server(_parameters(xllamacpp, config))
+    except (RuntimeError, ValueError, TypeError) as error:
+        return _fail(answers, str(error), missing=False)
+    _say(answers, {"ready": True, "address": server.listening_address})
+    threading.Event().wait()
+    return 0
+
+
+def _own_stdout() -> TextIO:
+    """Takes stdout for the answers and gives everybody else stderr instead."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers
+
+
+def _say(answers: TextIO, value: dict[str, Any]) -> None:
+    answers.write(json.dumps(value) + "\n")
+    answers.flush()
+
+
+def _fail(answers: TextIO, text: str, *, missing: bool) -> int:
+    _say(answers, {"ready": False, "missing": missing, "error": text})
+    return _FAILED
+
+
+def _end_with_stdin() -> NoReturn:
+    while sys.stdin.buffer.read(4096):
+        pass
+    os._exit(0)  # native threads may be busy; nothing here needs tidying up
+
+
+def _parameters(xllamacpp: Any, config: HostConfig) -> Any:
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = config.model
+    parameters.n_ctx = config.context_length
+    parameters.n_parallel = 1
+    parameters.cpuparams.n_threads = config.threads
+    parameters.cpuparams_batch.n_threads = config.threads
+    if config.chat_template:
+        parameters.chat_template = config.chat_template
+    parameters.hostnames = ["127.0.0.1"]
+    parameters.port = 0
+    # A web page must not reach the model. By itself this server lets every Origin read its answers and allows
+    # credentials; the key is what keeps pages out, and without these two a browser doesn't even show them the refusal.
+    parameters.api_keys = [config.key]
+    parameters.cors_origins, parameters.cors_origins_explicit = "", True
+    parameters.cors_credentials = False
+    parameters.ui = False
+    parameters.endpoint_slots = False  # it would show prompts
+    parameters.offline = True
+    parameters.cache_ram_mib = 0  # the default keeps up to 8 GiB of old prompts, which no fit counts on
+    parameters.fit_params = sys.platform == "darwin"  # how much goes to the GPU; without one it only costs time
+    return parameters
+
+
+if __name__ == "__main__":
+    sys.exit(main())
