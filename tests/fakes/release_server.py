@@ -1,8 +1,8 @@
 """A small real web server for static files, with faults on demand.
 
 It serves a folder or a mapping on a loopback port, with HEAD, ``Range``, ``If-Range`` and strong ETags, and records
-every request. ``script(path, fault, …)`` queues faults: each request for that path takes the next one, and when none is left
-the server behaves. A fault is a small value; the server below interprets it.
+every request. ``script(path, fault, …)`` queues faults: each request for that path takes the next one, and when none is
+left the server behaves. A fault is a small value; the server below interprets it.
 """
 
 from __future__ import annotations
