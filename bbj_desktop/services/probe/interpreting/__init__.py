@@ -1,0 +1,1 @@
+"""Pure functions from raw inputs to parts of a profile."""

@@ -1,0 +1,1 @@
+"""Collects raw inputs. Decides nothing that ``interpreting`` could decide."""
