@@ -1,0 +1,414 @@
+"""The writer of registries: create one, publish a validated release, promote, withdraw, refresh the timestamp.
+
+Readers see the old state until the last step of each of these, then the new one (see ``ledger``). Saying the same
+again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bbj_desktop.core.chunks import plan_chunks
+from bbj_desktop.core.errors import NotFoundError, PublishError
+from bbj_desktop.core.progress import Cancel, Remark, Report, Step, Transfer
+from bbj_desktop.core.release import (
+    Catalogue,
+    CatalogueEntry,
+    ChunkIndex,
+    FileReference,
+    FitRow,
+    Release,
+    ReleaseTexts,
+    TierTable,
+    Variant,
+    parse_catalogue,
+    parse_release,
+    version_key,
+)
+from bbj_desktop.services.locking import FileLock
+from bbj_desktop.services.registry.blobs import index_file, place_bytes, place_file, reference_to, tokenizer_of
+from bbj_desktop.services.registry.draft import (
+    ModelFile,
+    ReleaseDraft,
+    check_models,
+    check_texts,
+    load_draft,
+    read_model,
+)
+from bbj_desktop.services.registry.keys import CHANNEL_PLANS, KEY_PLANS, KeyFolder, KeyPlan, Signers
+from bbj_desktop.services.registry.layout import INITIAL_ROOT, METADATA, catalogue_target, manifest_target
+from bbj_desktop.services.registry.ledger import Ledger, Lifetimes
+from bbj_desktop.services.registry.root import RootDescription, describe_root
+
+__all__ = [
+    "Publisher",
+    "ReleaseDraft",
+    "create_registry",
+    "load_draft",
+    "promote",
+    "publish",
+    "refresh_timestamp",
+    "withdraw",
+]
+
+FIT_CONTEXTS = (2048, 4096, 8192, 16384, 32768)
+"""Context lengths of the fit table, as far as the model was trained for them."""
+
+Measure = Callable[[Path, Sequence[int]], tuple[FitRow, ...]]
+"""Records a GGUF's fit table at these context lengths."""
+
+
+def measure_with_engine(gguf: Path, context_lengths: Sequence[int]) -> tuple[FitRow, ...]:
+    """Asks llama.cpp itself, in a process of its own. Raises EngineError."""
+    from bbj_desktop.services.runtime.fit_table import record_fit_table
+
+    return record_fit_table(gguf, context_lengths)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_registry(folder: Path, keys_folder: Path, passphrase: str) -> RootDescription:
+    """Creates an empty registry with the channels ``beta`` and ``stable``, and its keys.
+
+    Args:
+        folder: To be served by a web server, or to be used as it is.
+        keys_folder: Gets the private keys, each encrypted. The makers take ``root-*.pem`` offline.
+        passphrase: Encrypts the keys.
+
+    Raises:
+        PublishError: Something is there already, or can't be written.
+    """
+    keys = KeyFolder(keys_folder, passphrase)
+    publisher = Publisher(folder, keys)
+    with publisher.locked():
+        if (folder / METADATA).exists():
+            raise PublishError(f"There is a registry in {folder} already.", hint="Choose another folder.")
+        for role, plan in {**KEY_PLANS, **CHANNEL_PLANS}.items():
+            keys.generate(role, plan.keys)
+        return publisher.create(KEY_PLANS, CHANNEL_PLANS)
+
+
+def publish(
+    folder: Path,
+    keys_folder: Path,
+    passphrase: str,
+    draft: ReleaseDraft,
+    channel: str,
+    report: Report,
+    cancel: Cancel,
+    *,
+    tiers: TierTable | None = None,
+    measure: Measure = measure_with_engine,
+) -> Release:
+    """Checks a release, signs it and puts it into a channel.
+
+    Args:
+        folder: The registry.
+        keys_folder: With the keys of the channel, of snapshot and of timestamp.
+        passphrase: Of the keys.
+        draft: The release and its files.
+        channel: e.g. ``beta``.
+        report: Told what is done, and the bytes that are hashed.
+        cancel: Obeyed between and within files; nothing is visible before the end.
+        tiers: Replaces the channel's tier table; None leaves it.
+        measure: Records the fit tables.
+
+    Returns:
+        The release as signed: a former one with the same content when it was published before.
+
+    Raises:
+        PublishError: A rule is broken, keys are missing, or this version was published with other content.
+        NotFoundError: There is no registry, or no such channel.
+        EngineError: The fit table can't be recorded.
+        StoreBusyError: Another process publishes into it.
+        Cancelled: By ``cancel``.
+    """
+    with _opened(folder, keys_folder, passphrase) as publisher:
+        return publisher.publish(draft, channel, report, cancel, tiers=tiers, measure=measure)
+
+
+def promote(
+    folder: Path,
+    keys_folder: Path,
+    passphrase: str,
+    *,
+    model: str,
+    role: str,
+    size: str,
+    version: str,
+    source: str = "beta",
+    target: str = "stable",
+) -> Release:
+    """Offers a release of one channel in another one too: the same manifest, signed by the other channel's keys.
+
+    Raises:
+        NotFoundError: ``source`` doesn't offer it.
+        PublishError: It was withdrawn there, keys are missing, or ``target`` has it with other content.
+    """
+    with _opened(folder, keys_folder, passphrase) as publisher:
+        return publisher.promote((model, role, size, version), source, target)
+
+
+def withdraw(
+    folder: Path,
+    keys_folder: Path,
+    passphrase: str,
+    channel: str,
+    *,
+    model: str,
+    role: str,
+    size: str,
+    version: str,
+    reason: str,
+) -> Catalogue:
+    """Takes a release back: it isn't offered any more, and whoever has it is told why. Its files stay.
+
+    Raises:
+        NotFoundError: The channel has no such release.
+        PublishError: No reason, or keys are missing.
+    """
+    with _opened(folder, keys_folder, passphrase) as publisher:
+        return publisher.withdraw((model, role, size, version), channel, reason)
+
+
+def refresh_timestamp(folder: Path, keys_folder: Path, passphrase: str) -> datetime:
+    """Signs a new timestamp (and a new snapshot when its time is half over), so that clients know that nothing is held
+    back. To be done well before the timestamp's end; see ``Lifetimes``.
+
+    Returns:
+        Until when the new timestamp is good (UTC).
+
+    Raises:
+        NotFoundError: There is no registry.
+        PublishError: Keys are missing, or it can't be written.
+    """
+    with _opened(folder, keys_folder, passphrase) as publisher:
+        return publisher.ledger.refresh()
+
+
+@contextmanager
+def _opened(folder: Path, keys_folder: Path, passphrase: str) -> Iterator[Publisher]:
+    publisher = Publisher(folder, KeyFolder(keys_folder, passphrase))
+    if not (folder / METADATA).is_dir():
+        raise NotFoundError(f"There is no registry in {folder}.", hint="Create one first: registry create")
+    with publisher.locked():
+        publisher.ledger.load()
+        yield publisher
+
+
+Name = tuple[str, str, str, str]
+"""Model, role, size and version of a release."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Hashed:
+    """A model file with its digests, not yet among the blobs."""
+
+    model: ModelFile
+    index: ChunkIndex
+    index_bytes: bytes
+
+    def variant(self, fit_table: tuple[FitRow, ...] = ()) -> Variant:
+        return Variant(
+            quantisation=self.model.quantisation,
+            file=self.index.file,
+            chunk_index=reference_to(self.index_bytes),
+            architecture=self.model.architecture,
+            fit_table=fit_table,
+        )
+
+
+class Publisher:
+    """What the functions above share: one registry, open for writing by one process.
+
+    Args:
+        folder: The registry.
+        signers: Who signs.
+        lifetimes: How long for.
+        now: Clock (UTC).
+        wrote: Told about each file after it is in place.
+
+    Attributes:
+        ledger: Its metadata.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        signers: Signers,
+        *,
+        lifetimes: Lifetimes | None = None,
+        now: Callable[[], datetime] = _utc_now,
+        wrote: Callable[[Path], None] = lambda _path: None,
+    ) -> None:
+        self._folder = folder
+        self.ledger = Ledger(folder, signers, lifetimes=lifetimes or Lifetimes(), now=now, wrote=wrote)
+
+    def locked(self) -> FileLock:
+        return FileLock(self._folder / ".lock", what=f"the registry in {self._folder}")
+
+    def create(self, plans: Mapping[str, KeyPlan], channels: Mapping[str, KeyPlan]) -> RootDescription:
+        self.ledger.create(plans, channels)
+        for channel in channels:
+            self._put_catalogue(Catalogue(channel=channel))
+        self.ledger.commit(*channels)
+        return describe_root((self._folder / INITIAL_ROOT).read_bytes())
+
+    def publish(
+        self,
+        draft: ReleaseDraft,
+        channel: str,
+        report: Report,
+        cancel: Cancel,
+        *,
+        tiers: TierTable | None = None,
+        measure: Measure = measure_with_engine,
+    ) -> Release:
+        self.ledger.channel(channel)
+        self.ledger.demand_signers(channel, "snapshot", "timestamp")
+        report(Step("check", f"Checking {draft.title} {draft.version}"))
+        check_texts(draft)
+        models = [read_model(quantisation, path) for quantisation, path in sorted(draft.files.items())]
+        check_models(draft, models)
+        report(Step("hash", f"Reading {len(models)} model files"))
+        hashed = _hash(models, report, cancel)
+        tokenizer = tokenizer_of(models[0].path, models[0].header)
+        candidate = _assemble(draft, reference_to(tokenizer), [item.variant() for item in hashed])
+        known = self._published(candidate)
+        release = known.get(channel) or next(iter(known.values()), None)
+        if channel in known and release is not None and (tiers is None or tiers == self._catalogue(channel).tiers):
+            report(Remark(f"{draft.title} {draft.version} is published in {channel} already; nothing changed."))
+            return release
+        if release is None:
+            report(Step("fit", "Recording what the engine allocates"))
+            rows = [_measured(item.model, measure, cancel) for item in hashed]
+            variants = [item.variant(table) for item, table in zip(hashed, rows, strict=True)]
+            release = _assemble(draft, candidate.tokenizer, variants)
+        report(Step("publish", f"Signing {draft.title} {draft.version} for {channel}"))
+        self._place(hashed, tokenizer, cancel)
+        self._offer(release, channel, tiers)
+        return release
+
+    def promote(self, name: Name, source: str, target: str) -> Release:
+        entry = self._entry(source, name)
+        if entry.withdrawn is not None:
+            raise PublishError(f"{' '.join(name)} was withdrawn from {source}: {entry.withdrawn}")
+        release = parse_release(self.ledger.read_target(source, entry.manifest) or b"")
+        if target in self._published(release):
+            return release
+        self._offer(release, target, None)
+        return release
+
+    def withdraw(self, name: Name, channel: str, reason: str) -> Catalogue:
+        if not reason.strip():
+            raise PublishError("A release isn't withdrawn without a reason: its users will read it.")
+        old = self._entry(channel, name)
+        catalogue = self._catalogue(channel)
+        if old.withdrawn == reason:
+            return catalogue
+        entries = tuple(
+            entry.model_copy(update={"withdrawn": reason}) if entry == old else entry for entry in catalogue.entries
+        )
+        catalogue = catalogue.model_copy(update={"entries": entries})
+        self._put_catalogue(catalogue)
+        self.ledger.commit(channel)
+        return catalogue
+
+    def _published(self, candidate: Release) -> dict[str, Release]:
+        """By channel, the release of this name with this content.
+
+        Raises:
+            PublishError: Some channel has it with other content.
+        """
+        found = {}
+        for channel in self.ledger.channels:
+            manifest = self.ledger.read_target(channel, manifest_target(channel, candidate))
+            if manifest is None:
+                continue
+            release = parse_release(manifest)
+            if _without_fit(release) != _without_fit(candidate):
+                raise PublishError(
+                    f"{candidate.title} {candidate.version} was published in {channel} with other content.",
+                    hint="What is published stays as it is: give the new one a new version.",
+                )
+            found[channel] = release
+        return found
+
+    def _place(self, hashed: Sequence[_Hashed], tokenizer: bytes, cancel: Cancel) -> None:
+        place_bytes(self.ledger, tokenizer)
+        for item in hashed:
+            place_file(self.ledger, item.model.path, item.index.file, cancel)
+            place_bytes(self.ledger, item.index_bytes)
+
+    def _offer(self, release: Release, channel: str, tiers: TierTable | None) -> None:
+        manifest = manifest_target(channel, release)
+        entry = CatalogueEntry(
+            model=release.model,
+            role=release.role,
+            size=release.size,
+            version=release.version,
+            released=release.released,
+            manifest=manifest,
+        )
+        self.ledger.add_target(channel, manifest, release.model_dump_json(indent=1).encode())
+        catalogue = self._catalogue(channel)
+        entries = {_name(each): each for each in catalogue.entries}
+        entries.setdefault(_name(entry), entry)
+        ordered = sorted(entries.values(), key=lambda each: (_name(each)[:3], version_key(each.version)))
+        changes = {"entries": tuple(ordered), "tiers": tiers or catalogue.tiers}
+        self._put_catalogue(catalogue.model_copy(update=changes))
+        self.ledger.commit(channel)
+
+    def _catalogue(self, channel: str) -> Catalogue:
+        return parse_catalogue(self.ledger.read_target(channel, catalogue_target(channel)) or b"")
+
+    def _entry(self, channel: str, name: Name) -> CatalogueEntry:
+        for entry in self._catalogue(channel).entries:
+            if _name(entry) == name:
+                return entry
+        raise NotFoundError(f"The channel {channel!r} has no release {' '.join(name)}.")
+
+    def _put_catalogue(self, catalogue: Catalogue) -> None:
+        data = catalogue.model_dump_json(indent=1).encode()
+        self.ledger.add_target(catalogue.channel, catalogue_target(catalogue.channel), data)
+
+
+def _name(entry: CatalogueEntry) -> Name:
+    return entry.model, entry.role, entry.size, entry.version
+
+
+def _hash(models: Sequence[ModelFile], report: Report, cancel: Cancel) -> list[_Hashed]:
+    total, before, hashed = sum(model.length_bytes for model in models), 0, []
+    for model in models:
+        base = before
+
+        def progress(done: int, base: int = base) -> None:
+            report(Transfer(done_bytes=base + done, total_bytes=total))
+
+        index = index_file(model.path, plan_chunks(model.header, model.length_bytes), progress, cancel)
+        hashed.append(_Hashed(model, index, index.model_dump_json().encode()))
+        before += model.length_bytes
+    return hashed
+
+
+def _measured(model: ModelFile, measure: Measure, cancel: Cancel) -> tuple[FitRow, ...]:
+    cancel.check()
+    lengths = [length for length in FIT_CONTEXTS if length <= model.architecture.trained_context]
+    return measure(model.path, lengths or [model.architecture.trained_context])
+
+
+def _assemble(draft: ReleaseDraft, tokenizer: FileReference | None, variants: Sequence[Variant]) -> Release:
+    texts = {name: getattr(draft, name) for name in ReleaseTexts.model_fields}
+    return Release(**texts, tokenizer=tokenizer, variants=tuple(variants))
+
+
+def _without_fit(release: Release) -> Release:
+    """A release without what may differ from one recording to the next."""
+    variants = tuple(variant.model_copy(update={"fit_table": ()}) for variant in release.variants)
+    return release.model_copy(update={"variants": variants})
