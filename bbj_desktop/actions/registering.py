@@ -12,6 +12,7 @@ from bbj_desktop.core.progress import Cancel, Report, Step
 from bbj_desktop.services.registry.client import Registry
 from bbj_desktop.services.registry.known import KnownRegistries, KnownRegistry
 from bbj_desktop.services.registry.root import RootDescription, describe_root, packaged_root
+from bbj_desktop.services.registry.root import fetch_root as root_of
 from bbj_desktop.services.transfer.sources import open_source
 
 MAX_ROOT_BYTES = 512 * 1024  # bytes; as python-tuf limits roots
@@ -45,6 +46,20 @@ def read_root(path: Path) -> bytes:
     if len(data) > MAX_ROOT_BYTES:
         raise StoreAccessError(f"{path} is longer than {MAX_ROOT_BYTES // 1024} KB: that isn't a root file.")
     return data
+
+
+def fetch_root(context: Context, address: str, cancel: Cancel) -> bytes:
+    """Reads a registry's first root from the registry itself. It proves nothing until its fingerprint was compared.
+
+    Raises:
+        NotFoundError: There is no registry at this address.
+        TransportError: It can't be reached.
+    """
+    source = open_source(address.rstrip("/"), context.settings.values.network())
+    try:
+        return root_of(source, cancel)
+    finally:
+        source.close()
 
 
 def describe(root: bytes) -> RootDescription:

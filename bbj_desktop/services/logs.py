@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import logging
 import re
+import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
@@ -68,3 +70,13 @@ def logging_to(folder: Path, level: str) -> Iterator[Path | None]:
         root.removeHandler(handler)
         root.setLevel(before)
         handler.close()
+
+
+def write_crash_report(error: BaseException) -> Path:
+    """Writes a traceback to a temporary file, for where there is no log. Returns the file."""
+    text = redacted("".join(traceback.format_exception(error)))
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", prefix="bbj-desktop-crash-", suffix=".txt", delete=False
+    ) as file:
+        file.write(text)
+    return Path(file.name)

@@ -1,0 +1,133 @@
+"""``chat`` and ``ask``."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+from bbj_desktop.actions.chatting import Conversation, open_conversation
+from bbj_desktop.cli.describe import statistics_line
+from bbj_desktop.cli.results import AskResult, ChatResult
+from bbj_desktop.cli.screen import Screen
+from bbj_desktop.cli.session import Outcome, Session
+from bbj_desktop.core.chat import Delta, Finished, Statistics
+from bbj_desktop.core.errors import Cancelled, EngineCrashedError, EngineError, UserInputError
+from bbj_desktop.core.progress import Cancel
+
+_QUIT = frozenset({"/quit", "/exit", "/bye"})
+
+
+def ask(session: Session) -> Outcome:
+    """One question, one answer. The answer alone goes to stdout, as it comes; its figures go to stderr."""
+    question = _question(session)
+    conversation = open_conversation(session.context, session.arguments.model)
+    result = _answer(session, conversation, question, session.interrupts.cancel)
+    if result.statistics.stop_reason == "cancelled":
+        raise Cancelled
+    if not session.screen.json:
+        session.screen.message(statistics_line(result.statistics), "dim")
+    return Outcome(result, lambda _screen: None)
+
+
+def chat(session: Session) -> Outcome:
+    """A conversation, line by line, until /quit or the end of input."""
+    conversation = open_conversation(session.context, session.arguments.model)
+    screen = session.screen
+    if session.interactive:
+        screen.message(f"{conversation.version.release.title} ({conversation.version.key})", "bold")
+        if conversation.version.release.notice:
+            screen.message(conversation.version.release.notice, "yellow")
+        screen.message("Ctrl-C stops an answer. /reset begins anew, /quit ends.", "dim")
+    answers = 0
+    while (question := _next_question(session)) is not None:
+        if question == "/reset":
+            conversation.reset()
+            screen.message("A new conversation.", "dim")
+        elif question:
+            answers += _turn(session, conversation, question)
+    result = ChatResult(version=conversation.version.key, answers=answers)
+    return Outcome(result, lambda _screen: None)
+
+
+def _next_question(session: Session) -> str | None:
+    """The next line without its end; None when the conversation is over."""
+    try:
+        line = session.ask("> " if session.interactive else "").strip()
+    except Cancelled:  # Ctrl-C at the prompt, or the end of input
+        if session.interactive:
+            session.screen.message("")
+        return None
+    return None if line in _QUIT else line
+
+
+def _turn(session: Session, conversation: Conversation, question: str) -> int:
+    """One question and its answer: 1, or 0 when the engine failed, after which the question can be asked again."""
+    screen = session.screen
+    try:
+        with session.interrupts.stoppable() as cancel:
+            result = _answer(session, conversation, question, cancel)
+    except EngineError as error:
+        if not session.interactive:
+            raise
+        screen.message(error.message, "bold red")
+        if error.hint:
+            screen.message(error.hint)
+        return 0
+    if screen.json:
+        screen.document("ask", one_line=True, result=result.model_dump(mode="json"))
+    else:
+        screen.message(statistics_line(result.statistics), "dim")
+    return 1
+
+
+def _answer(session: Session, conversation: Conversation, question: str, cancel: Cancel) -> AskResult:
+    """Asks and, unless the result is JSON, prints the answer as it comes."""
+    pieces: list[str] = []
+    statistics = session.wait_for(
+        lambda: _stream(session.screen, conversation, question, session.arguments, cancel, pieces)
+    )
+    if not session.screen.json:
+        session.screen.write("\n")
+    return AskResult(
+        version=conversation.version.key,
+        runtime=conversation.runtime.name,
+        answer="".join(pieces),
+        statistics=statistics,
+    )
+
+
+def _stream(
+    screen: Screen,
+    conversation: Conversation,
+    question: str,
+    arguments: Namespace,
+    cancel: Cancel,
+    pieces: list[str],
+) -> Statistics:
+    events = conversation.ask(
+        question,
+        cancel,
+        seed=arguments.seed,
+        max_tokens=arguments.max_tokens,
+        temperature=arguments.temperature,
+    )
+    for event in events:
+        if isinstance(event, Delta):
+            pieces.append(event.text)
+            if not screen.json:
+                screen.write(event.text)
+        elif isinstance(event, Finished):
+            return event.statistics
+    raise EngineCrashedError("The engine ended in the middle of its answer.", hint="Ask again; see bbj-desktop doctor.")
+
+
+def _question(session: Session) -> str:
+    """The question from the arguments, or from stdin when there is none or it is ``-``."""
+    words: list[str] = session.arguments.question
+    text = " ".join(words)
+    if text in ("", "-"):
+        with session.interrupts.asking():
+            text = sys.stdin.read()
+    if not text.strip():
+        raise UserInputError("There is no question.", hint='Type: bbj-desktop ask "…", or pipe it in.')
+    return text.strip()

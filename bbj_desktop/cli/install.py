@@ -1,0 +1,169 @@
+"""``install``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+
+from bbj_desktop.actions import installing, recommending
+from bbj_desktop.actions.installing import Installed, InstallPlan
+from bbj_desktop.actions.recommending import Recommended
+from bbj_desktop.cli.describe import ROLE_NAMES, show_candidate
+from bbj_desktop.cli.recommend import wishes_of
+from bbj_desktop.cli.results import CandidateView, InstalledView, InstallResult, PlanView, VersionView
+from bbj_desktop.cli.screen import Screen
+from bbj_desktop.cli.session import Outcome, Session
+from bbj_desktop.cli.trusting import with_registry
+from bbj_desktop.core.errors import DoesNotFitError, NotFoundError, UserInputError
+from bbj_desktop.core.progress import Cancel, Report
+from bbj_desktop.core.recommendation import Candidate, Wishes
+from bbj_desktop.core.release import Offering, Role
+from bbj_desktop.core.units import format_bytes, format_seconds
+from bbj_desktop.core.versions import model_name
+
+_TARGET = re.compile(
+    r"(?:(?P<name>[a-z][a-z0-9-]*)[:/])?"
+    r"(?:(?P<version>\d{1,6}(?:\.\d{1,6}){0,3}(?:-[a-z0-9]{1,16})?)-)?"
+    r"(?P<size>\d{1,4}(?:\.\d{1,2})?[mb])"
+    r"(?:-(?P<quantisation>[a-z0-9_]+))?"
+)
+
+
+def install(session: Session) -> Outcome:
+    """Installs what is named, or what this machine is recommended."""
+    arguments = session.arguments
+    wishes = [_parse(text, session) for text in arguments.model] or [_wishes(session, arguments.version)]
+    plans = with_registry(session, lambda: session.work(partial(_plan, session, wishes)))
+    for plan in plans:
+        _show_plan(session.screen, plan)
+    if arguments.dry_run:
+        result = InstallResult(plans=tuple(map(plan_view, plans)))
+        return Outcome(result, lambda _screen: None)
+    _refuse(plans, force=arguments.force)
+    session.confirm_if_interactive("Install it?" if len(plans) == 1 else "Install them?")
+    installed = session.work(partial(_install, session, plans))
+    result = InstallResult(plans=tuple(map(plan_view, plans)), installed=tuple(map(installed_view, installed)))
+    return Outcome(result, lambda screen: show_installed(screen, result.installed))
+
+
+def plan_view(plan: InstallPlan) -> PlanView:
+    return PlanView(
+        candidate=CandidateView.of(plan.candidate),
+        to_fetch_bytes=plan.to_fetch_bytes,
+        here_bytes=plan.here_bytes,
+        disk_bytes=plan.disk_bytes,
+        free_bytes=plan.free_bytes,
+        folder=plan.folder,
+        refusals=plan.refusals,
+    )
+
+
+def installed_view(installed: Installed) -> InstalledView:
+    return InstalledView(
+        version=VersionView.of(installed.version),
+        fetched_bytes=installed.fetched_bytes,
+        seconds=installed.seconds,
+        already=installed.already,
+    )
+
+
+def show_installed(screen: Screen, installed: Sequence[InstalledView]) -> None:
+    for each in installed:
+        runtimes = " and ".join(each.version.runtimes) or "no runtime yet"
+        if each.already:
+            screen.line(f"{each.version.key} is here already, verified, and known to {runtimes}.")
+        else:
+            fetched = f"{format_bytes(each.fetched_bytes)} fetched in {format_seconds(each.seconds)}"
+            screen.line(f"{each.version.key} is installed: {fetched}, every byte verified, known to {runtimes}.")
+    if any(each.version.release.role is Role.CHAT for each in installed):
+        screen.line("Talk to it: bbj-desktop chat")
+
+
+def _wishes(session: Session, version: str | None) -> Wishes:
+    return wishes_of(session).model_copy(update={"version": version})
+
+
+def _parse(text: str, session: Session) -> Wishes:
+    """What one MODEL of the command line asks for; options fill in what it leaves open."""
+    match = _TARGET.fullmatch(text.strip().lower())
+    wishes = _wishes(session, session.arguments.version)
+    if match is None:
+        if re.fullmatch(r"[a-z][a-z0-9-]*", text.lower()):
+            return wishes.model_copy(update={"model": text.lower()})
+        raise UserInputError(f"{text!r} doesn't name a model.", hint="Write it as 7b, bbj-coder:7b or 7b-q4_k_m.")
+    given = {"model": match["name"], "size": match["size"], "version": match["version"]}
+    if match["quantisation"]:
+        given["quantisation"] = match["quantisation"].upper()
+    return wishes.model_copy(update={name: value for name, value in given.items() if value is not None})
+
+
+def _plan(session: Session, wishes: Sequence[Wishes], report: Report, cancel: Cancel) -> tuple[InstallPlan, ...]:
+    plans = []
+    for each in wishes:
+        found = recommending.recommend(session.context, _without_choice(each), report, cancel)
+        candidates = _candidates(found, each, force=session.arguments.force)
+        plans.extend(installing.plan_install(session.context, candidate, cancel) for candidate in candidates)
+    return tuple(plans)
+
+
+def _without_choice(wishes: Wishes) -> Wishes:
+    """The recommendation is made among everything; the choice is then judged on its own, with its reasons."""
+    return wishes.model_copy(update={"model": None, "size": None, "quantisation": None})
+
+
+def _candidates(found: Recommended, wishes: Wishes, *, force: bool) -> list[Candidate]:
+    """What is to be installed: the choice, or each role's recommendation."""
+    if (wishes.model, wishes.size, wishes.quantisation, wishes.version) != (None, None, None, None):
+        return [recommending.choose(found, _with_role(found.offering, wishes))]
+    recommended = [role.choice for role in found.recommendation.choices if role.choice is not None]
+    if not recommended and force:
+        raise UserInputError("Nothing is recommended here.", hint="Say what to install: install SIZE --force")
+    return recommended or [recommending.choose(found, wishes)]
+
+
+def _with_role(offering: Offering, wishes: Wishes) -> Wishes:
+    """Settles which role is meant: the name may say it (``bbj-coder-fim``); else the first one that is offered."""
+    for role in wishes.roles:
+        for offer in offering.offers:
+            release = offer.release
+            named = wishes.model in (None, release.model, model_name(release))
+            if named and release.role is role and wishes.size in (None, release.size):
+                return wishes.model_copy(update={"roles": (role,), "model": release.model})
+    offered = ", ".join(sorted({f"{model_name(each.release)}:{each.release.size}" for each in offering.offers}))
+    raise NotFoundError("The registry offers no such model.", hint=f"It offers: {offered or 'nothing yet'}.")
+
+
+def _refuse(plans: Sequence[InstallPlan], *, force: bool) -> None:
+    """The same refusal as the install's own, before the question whether to install."""
+    for plan in plans:
+        if plan.refusals and not force:
+            raise DoesNotFitError(
+                f"{plan.key} would not run here: {' '.join(plan.refusals)}",
+                hint="Choose what bbj-desktop recommend names, or add --force to install it all the same.",
+            )
+
+
+def _install(session: Session, plans: Sequence[InstallPlan], report: Report, cancel: Cancel) -> tuple[Installed, ...]:
+    force = session.arguments.force
+    return tuple(installing.install(session.context, plan, report, cancel, force=force) for plan in plans)
+
+
+def _show_plan(screen: Screen, plan: InstallPlan) -> None:
+    """The plan is a message: the result is what was installed."""
+    candidate = CandidateView.of(plan.candidate)
+    beside = Beside(screen)
+    show_candidate(beside, candidate, ROLE_NAMES[plan.candidate.release.role])
+    fetch = f"{format_bytes(plan.to_fetch_bytes)} to fetch"
+    here = f", {format_bytes(plan.here_bytes)} of it is here already" if plan.here_bytes else ""
+    beside.line(f"  {fetch}{here}; {format_bytes(plan.free_bytes)} are free in {plan.folder}")
+
+
+class Beside(Screen):
+    """A screen whose lines are messages."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__(as_json=screen.json, verbose=screen.verbose)
+
+    def line(self, text: str = "", style: str = "") -> None:
+        self.message(text, style)

@@ -1,0 +1,153 @@
+"""From arguments to an exit code. Three kinds of ends: an error that is said to the user, a stop that isn't mentioned,
+and a bug, which goes to the log."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bbj_desktop.cli.parser import build_parser, given_flags, wants_json
+from bbj_desktop.core.errors import BBjDesktopError, Cancelled
+
+if TYPE_CHECKING:
+    from bbj_desktop.cli.screen import Screen
+    from bbj_desktop.cli.session import Session
+
+log = logging.getLogger(__name__)
+
+EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
+EXIT_BROKEN_PIPE = 141  # as a shell reports SIGPIPE
+_UNLOGGED = frozenset({"purge", "demo"})  # the one removes the log, the other leaves nothing behind
+
+
+def run(argv: Sequence[str], *, policy: Path | None = None) -> int:
+    """Runs one command.
+
+    Args:
+        argv: Without the program's name.
+        policy: The policy file; None for the platform's.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        arguments = build_parser().parse_args(argv)
+    except SystemExit as end:  # --help and --version
+        return int(end.code or 0)
+    except BBjDesktopError as error:
+        return _say(error, _screen(argparse.Namespace(json=wants_json(argv))), "")
+    screen = _screen(arguments)
+    try:
+        return _start(arguments, screen, policy)
+    except Cancelled:
+        return Cancelled.exit_code
+    except BBjDesktopError as error:
+        return _say(error, screen, arguments.command)
+    except BrokenPipeError:
+        return _leave_pipe()
+
+
+def _screen(arguments: argparse.Namespace) -> Screen:
+    from bbj_desktop.cli.screen import Screen
+
+    return Screen(as_json=getattr(arguments, "json", False), verbose=getattr(arguments, "verbose", False))
+
+
+def _start(arguments: argparse.Namespace, screen: Screen, policy: Path | None) -> int:
+    from bbj_desktop.services.configuration import load_settings
+
+    flags = given_flags(arguments)
+    if screen.verbose:
+        flags.setdefault("log_level", "debug")
+    settings = load_settings(flags, policy=policy)
+    if not arguments.command:
+        return _open_window(screen)
+    from bbj_desktop.cli.interrupts import Interrupts
+    from bbj_desktop.cli.session import Session
+
+    session = Session(arguments, screen, Interrupts(), settings, policy)
+    with session.interrupts.caught():
+        return _run_logged(session)
+
+
+def _run_logged(session: Session) -> int:
+    from contextlib import nullcontext
+
+    from bbj_desktop.services.logs import logging_to
+
+    unlogged = session.arguments.command in _UNLOGGED
+    level = session.settings.values.log_level
+    with nullcontext(None) if unlogged else logging_to(session.paths.logs, level) as log_file:
+        try:
+            log.info("%s begins", session.arguments.command)
+            return _run_command(session)
+        except BBjDesktopError as error:
+            log.info("%s ends: %s: %s", session.arguments.command, error.code, error.message)
+            raise
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last line of defence: a bug is logged and said in one line
+            return _crash(session, error, log_file)
+        finally:
+            session.close()
+
+
+def _run_command(session: Session) -> int:
+    module, function = session.arguments.run.split(":")
+    from importlib import import_module
+
+    outcome = getattr(import_module(f"bbj_desktop.cli.{module}"), function)(session)
+    if session.screen.json:
+        session.screen.document(session.arguments.command, result=outcome.result.model_dump(mode="json"))
+    else:
+        outcome.show(session.screen)
+    sys.stdout.flush()
+    return int(outcome.exit_code)
+
+
+def _open_window(screen: Screen) -> int:
+    from importlib.util import find_spec
+
+    if find_spec("PySide6") is None:
+        screen.message("The window needs PySide6, which isn't installed.", "bold red")
+        screen.message('Type: pip install "bbj-desktop[ui]"    or see: bbj-desktop --help')
+        return 2
+    from importlib import import_module
+
+    return int(import_module("bbj_desktop.ui.app").main())
+
+
+def _say(error: BBjDesktopError, screen: Screen, command: str) -> int:
+    if screen.json:
+        content = {"code": error.code, "message": error.message, "hint": error.hint, "exit_code": error.exit_code}
+        screen.document(command, error=content)
+    else:
+        screen.message(error.message, "bold red")
+        if error.hint:
+            screen.message(error.hint)
+    return error.exit_code
+
+
+def _crash(session: Session, error: Exception, log_file: Path | None) -> int:
+    from bbj_desktop.services.logs import write_crash_report
+
+    log.critical("a bug ended %s", session.arguments.command, exc_info=error)
+    message = f"BBj Desktop failed unexpectedly ({type(error).__name__})."
+    hint = f"The report is at the end of {log_file or write_crash_report(error)}."
+    if session.screen.json:
+        content = {"code": "Bug", "message": message, "hint": hint, "exit_code": EXIT_BUG}
+        session.screen.document(session.arguments.command, error=content)
+    else:
+        session.screen.message(f"{message} {hint}", "bold red")
+    return EXIT_BUG
+
+
+def _leave_pipe() -> int:
+    """The reader of a pipe went away: nothing more can be said, also not by the interpreter's last flush."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_BROKEN_PIPE

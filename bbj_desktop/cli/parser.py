@@ -1,0 +1,236 @@
+"""The command line's grammar. Imports nothing but the standard library and the table of settings, so that ``--help`` is
+there at once; each command names the function that does it, which is imported when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from bbj_desktop import __version__
+from bbj_desktop.core.errors import UserInputError
+from bbj_desktop.core.settings import SETTINGS
+
+PROGRAM = "bbj-desktop"
+_SETTING = "setting_"
+_INVALID_CHOICE = re.compile(
+    r"argument (?P<what>\S+): invalid choice: '(?P<given>[^']*)' \(choose from (?P<known>.*)\)"
+)
+
+_DESCRIPTION = """\
+Gets bbj-coder, a code model for BBj, running on this machine.
+Without a command it opens the window."""
+
+_EPILOG = """\
+Start with: bbj-desktop doctor, then bbj-desktop install, then bbj-desktop chat.
+COMMAND --help tells more about a command. Exit codes: 0 done, 2 wrong input, 3 not found, 4 no connection, 5 not
+trustworthy, 6 unreadable, 7 local store, 8 does not fit, 9 engine, 10 publishing, 20 update available, 70 a bug,
+130 stopped."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises UserInputError instead of ending the process, so that wrong usage ends like any other wrong input."""
+
+    def error(self, message: str) -> NoReturn:
+        match = _INVALID_CHOICE.match(message)
+        hint = f"{self.prog} --help shows how."
+        if match and match["what"] in ("COMMAND", "ACTION"):
+            message = f"there is no command {match['given']!r}"
+            near = difflib.get_close_matches(match["given"], re.findall(r"[\w-]+", match["known"]), n=1)
+            hint = f"Did you mean {self.prog} {near[0]}?" if near else hint
+        raise UserInputError(f"{message[:1].upper()}{message[1:].rstrip('.')}.", hint=hint)
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Leaves the settings out of the usage line: each has a line of its own below."""
+
+    def add_usage(self, usage: str | None, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        shown = [action for action in actions if not action.dest.startswith(_SETTING)]
+        super().add_usage(usage, shown, groups, prefix)
+
+
+class _Commands:
+    """Adds commands that share the common options."""
+
+    def __init__(self, subparsers: Any, common: argparse.ArgumentParser, prefix: str = "") -> None:
+        self._subparsers = subparsers
+        self._common = common
+        self._prefix = prefix
+
+    def add(self, name: str, run: str, help_text: str, *, description: str = "") -> argparse.ArgumentParser:
+        """``run`` is ``module:function`` below ``bbj_desktop.cli``."""
+        parser: argparse.ArgumentParser = self._subparsers.add_parser(
+            name,
+            parents=[self._common],
+            help=help_text,
+            description=description or help_text[:1].upper() + help_text[1:] + ".",
+            formatter_class=_Formatter,
+        )
+        parser.set_defaults(run=run, command=f"{self._prefix}{name}")
+        return parser
+
+    def group(self, name: str, help_text: str) -> _Commands:
+        parser: argparse.ArgumentParser = self._subparsers.add_parser(name, help=help_text, description=help_text)
+        return _Commands(_subparsers(parser, "ACTION", required=True), self._common, f"{name} ")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole grammar."""
+    parser = Parser(
+        prog=PROGRAM,
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=_Formatter,
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.set_defaults(run="", command="")
+    common = argparse.ArgumentParser(add_help=False)
+    commands = _Commands(_subparsers(parser, "COMMAND", required=False), common)
+    for each in (common, parser):
+        _add_common_options(each)
+    _declare_machine(commands)
+    _declare_versions(commands)
+    _declare_conversation(commands)
+    _declare_registry(commands)
+    _declare_rest(commands)
+    return parser
+
+
+def given_flags(arguments: argparse.Namespace) -> dict[str, str]:
+    """The settings that the command line gives, as text, by their names."""
+    return {name: text for name in SETTINGS if (text := getattr(arguments, _SETTING + name, None)) is not None}
+
+
+def wants_json(argv: Sequence[str]) -> bool:
+    """Whether the answer must be JSON, known even when the rest can't be parsed."""
+    return "--json" in argv
+
+
+def _subparsers(parser: argparse.ArgumentParser, metavar: str, *, required: bool) -> Any:
+    title = "commands" if metavar == "COMMAND" else "actions"
+    return parser.add_subparsers(metavar=metavar, title=title, required=required)
+
+
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Options that stand before or after the command. Their defaults are suppressed: a subcommand would otherwise
+    overwrite what stood before it."""
+    general = parser.add_argument_group("output", argument_default=argparse.SUPPRESS)
+    general.add_argument("--json", action="store_true", help="print the result as one JSON document")
+    general.add_argument("-y", "--yes", action="store_true", help="answer every question with yes")
+    general.add_argument("-v", "--verbose", action="store_true", help="tell more, and write more to the log")
+    settings = parser.add_argument_group(
+        "settings, for this call",
+        "settings show lists what is in force and where it comes from",
+        argument_default=argparse.SUPPRESS,
+    )
+    for setting in SETTINGS.values():
+        kinds = {"path": "PATH", "switch": "on|off", "choice": "|".join(setting.choices)}
+        metavar = kinds.get(setting.kind, "TEXT" if setting.kind == "text" else setting.unit.upper())
+        settings.add_argument(setting.flag, dest=_SETTING + setting.name, metavar=metavar, help=setting.help)
+
+
+def _declare_machine(commands: _Commands) -> None:
+    commands.add("doctor", "machine:doctor", "check machine, registry, store and runtimes; say what to do")
+    recommend = commands.add("recommend", "recommend:recommend", "show what this machine should get, and why")
+    recommend.add_argument("--profile", metavar="FILE", help="decide for the machine of this saved profile")
+    recommend.add_argument("--save-profile", metavar="FILE", help="save this machine's profile for somebody else")
+    recommend.add_argument("--concurrency", type=int, default=1, metavar="N", help="conversations at once (default 1)")
+    recommend.add_argument("--all", action="store_true", help="show every variant that is offered")
+    _add_choice(recommend)
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--role", choices=("chat", "fim"), help="only for chat, or only for tab completion (fim)")
+    parser.add_argument("--size", metavar="SIZE", help="only this size, e.g. 7b")
+    parser.add_argument("--quantisation", metavar="NAME", help="only this quantisation, e.g. Q4_K_M")
+
+
+def _declare_versions(commands: _Commands) -> None:
+    install = commands.add(
+        "install",
+        "install:install",
+        "download, verify and register a model",
+        description="Downloads, verifies and registers models: those named, or what this machine is recommended.\n"
+        "Interrupted anywhere, the same command takes up where it ended.",
+    )
+    install.add_argument("model", nargs="*", metavar="MODEL", help="e.g. 7b, bbj-coder:7b or bbj-coder:7b-q4_k_m")
+    _add_choice(install)
+    install.add_argument("--version", metavar="VERSION", help="this release instead of the newest")
+    install.add_argument("--force", action="store_true", help="install what this machine can't run, too")
+    install.add_argument("--dry-run", action="store_true", help="show what would be fetched, and stop")
+    update = commands.add("update", "update:update", "install newer releases of what is active here")
+    update.add_argument("--check", action="store_true", help="only ask: exit code 0 up to date, 20 update available")
+    update.add_argument("--force", action="store_true", help="install what this machine can't run, too")
+    commands.add("versions", "versions:versions", "list the installed versions")
+    activate = commands.add("activate", "versions:activate", "make an installed version the one in use")
+    activate.add_argument("version", metavar="VERSION", help="its key, or a unique part, as versions lists it")
+    remove = commands.add("remove", "versions:remove", "remove installed versions and free their space")
+    remove.add_argument("version", nargs="+", metavar="VERSION", help="its key, or a unique part")
+
+
+def _declare_conversation(commands: _Commands) -> None:
+    chat = commands.add(
+        "chat",
+        "chat:chat",
+        "talk to the installed model",
+        description="Talks to the installed model. Ctrl-C stops an answer; /reset begins anew, /quit or the end of "
+        "input ends.\nWith --json each line of the input is a question and each answer one line of JSON.",
+    )
+    ask = commands.add("ask", "chat:ask", "ask one question, for scripts; the question may come from stdin")
+    ask.add_argument("question", nargs="*", metavar="QUESTION", help="the question; none, or -, reads stdin")
+    for parser in (chat, ask):
+        parser.add_argument("--model", metavar="VERSION", help="an installed version; default: the active chat model")
+        parser.add_argument("--seed", type=int, metavar="N", help="makes the answer repeatable")
+        parser.add_argument("--max-tokens", type=int, metavar="N", help="ends the answer after so many tokens")
+        parser.add_argument("--temperature", type=float, metavar="T", help="0 … 2; default: the release's")
+
+
+def _declare_registry(commands: _Commands) -> None:
+    registry = commands.group("registry", "trust a registry; create one and publish to it")
+    add = registry.add("add", "registry:add", "trust a registry, after comparing its fingerprint")
+    add.add_argument("address", metavar="ADDRESS", help="http(s)://…, file://… or a folder")
+    add.add_argument("--root", metavar="FILE", help="its root file, from a safe place; default: the registry's own")
+    add.add_argument("--fingerprint", metavar="DIGEST", help="the fingerprint it must have; asks no question")
+    registry.add("show", "registry:show", "list the trusted registries")
+    root = registry.add("root", "registry:root", "show what a root file says: fingerprint, keys, expiry")
+    root.add_argument("file", metavar="FILE", help="a root file, e.g. 1.root.json")
+    forget = registry.add("forget", "registry:forget", "stop trusting a registry; installed versions stay")
+    forget.add_argument("address", metavar="ADDRESS")
+    create = registry.add("create", "registry:create", "create an empty registry and its encrypted keys")
+    publish = registry.add("publish", "registry:publish", "sign and publish a release")
+    publish.add_argument("draft", metavar="DRAFT", help="the release's description (JSON), beside its GGUF files")
+    publish.add_argument("--to", default="beta", metavar="CHANNEL", help="channel (default beta)")
+    refresh = registry.add("refresh", "registry:refresh", "sign a new timestamp, so that clients see it is current")
+    promote = registry.add("promote", "registry:promote", "take a release from beta over to stable")
+    withdraw = registry.add("withdraw", "registry:withdraw", "never offer a release again; installed ones are flagged")
+    for parser in (promote, withdraw):
+        parser.add_argument("release", metavar="RELEASE", help="e.g. bbj-coder:2026.1-7b, as registry publish says it")
+    withdraw.add_argument("--reason", required=True, help="why; shown to whoever has it installed")
+    withdraw.add_argument("--to", default="stable", metavar="CHANNEL", help="channel (default stable)")
+    for parser in (create, publish, refresh, promote, withdraw):
+        parser.add_argument("--folder", required=True, metavar="DIR", help="the registry's folder")
+        parser.add_argument("--keys", required=True, metavar="DIR", help="the folder of its keys; keep it offline")
+        parser.add_argument(
+            "--passphrase-file",
+            metavar="FILE",
+            help="holds the keys' passphrase; default: asks, or reads BBJ_DESKTOP_PASSPHRASE",
+        )
+
+
+def _declare_rest(commands: _Commands) -> None:
+    settings = commands.group("settings", "see what is set, and by whom")
+    settings.add("show", "settings:show", "list every setting, its value and where it comes from")
+    commands.add("purge", "purge:purge", "list, then remove everything of ours on this machine")
+    demo = commands.add(
+        "demo",
+        "demo:demo",
+        "try the whole line with a small stand-in model and a throw-away registry",
+        description="Publishes a small stand-in model (not a BBj model) into a throw-away signed registry on this\n"
+        "machine, then does what a customer does: detect, recommend, download, verify, register, ask.\n"
+        "Leaves nothing outside its own folder.",
+    )
+    demo.add_argument("--ollama", action="store_true", help="register with the Ollama that answers here")
+    demo.add_argument("--model", metavar="GGUF", help="another GGUF than the packaged stand-in")
+    demo.add_argument("--folder", metavar="DIR", help="where to work; default: a temporary folder, removed afterwards")

@@ -1,0 +1,385 @@
+"""What ``--json`` prints as ``result``, one class a command. These classes are the schema: fields are only ever added;
+a change that would break a reader raises ``screen.JSON_FORMAT``. ``docs/commands.md`` explains them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from bbj_desktop.actions.doctoring import Finding
+from bbj_desktop.actions.purging import Ours
+from bbj_desktop.actions.registering import RegistryView
+from bbj_desktop.core.chat import Statistics
+from bbj_desktop.core.engines import RuntimeStatus
+from bbj_desktop.core.hardware import HardwareProfile
+from bbj_desktop.core.recommendation import Candidate, Reason
+from bbj_desktop.core.release import Release, Role, Tier
+from bbj_desktop.core.settings import OriginKind
+from bbj_desktop.core.versions import InstalledVersion, version_key_of
+from bbj_desktop.services.registry.root import RootDescription
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReleaseView(_Result):
+    """A release without its texts.
+
+    Attributes:
+        notice: e.g. that it is a stand-in; empty when there is nothing to say.
+    """
+
+    model: str
+    role: Role
+    size: str
+    version: str
+    released: date
+    title: str
+    notice: str
+
+    @classmethod
+    def of(cls, release: Release) -> Self:
+        return cls(**{name: getattr(release, name) for name in cls.model_fields})
+
+
+class CandidateView(_Result):
+    """A variant, judged for a machine.
+
+    Attributes:
+        key: Its tag once it is installed.
+        runtime: What would run it.
+        placement: ``gpu``, ``split``, ``cpu`` or ``unified``.
+        can_run: Memory, disk and processor allow it.
+        download_bytes: Length of the GGUF.
+        ram_bytes: Main memory it takes while it runs.
+        vram_bytes: Graphics memory; null without a GPU.
+        tokens_per_s: Expected decode speed, low and high.
+        ttft_2000_s: Expected seconds to the first token of a 2,000-token prompt, low and high.
+    """
+
+    key: str
+    release: ReleaseView
+    quantisation: str
+    context_length: int
+    runtime: str
+    placement: str
+    can_run: bool
+    download_bytes: int
+    disk_bytes: int
+    ram_bytes: int
+    vram_bytes: int | None
+    tokens_per_s: tuple[float, float]
+    ttft_2000_s: tuple[float, float]
+    reasons: tuple[Reason, ...]
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> Self:
+        fit, release = candidate.fit, candidate.release
+        return cls(
+            key=version_key_of(release, candidate.variant.quantisation),
+            release=ReleaseView.of(release),
+            quantisation=candidate.variant.quantisation,
+            context_length=candidate.selection.context_length,
+            runtime=candidate.runtime,
+            placement=fit.placement.value,
+            can_run=candidate.can_run,
+            download_bytes=candidate.variant.file.length_bytes,
+            disk_bytes=candidate.disk_bytes,
+            ram_bytes=fit.ram.total_bytes,
+            vram_bytes=None if fit.vram is None else fit.vram.total_bytes,
+            tokens_per_s=candidate.expectation.tokens_per_s,
+            ttft_2000_s=candidate.expectation.ttft_2000_s,
+            reasons=candidate.reasons,
+        )
+
+
+class VersionView(_Result):
+    """An installed version.
+
+    Attributes:
+        runtimes: What knows it.
+        tags: The names by which the runtimes know it.
+    """
+
+    key: str
+    slot: str
+    release: ReleaseView
+    quantisation: str
+    context_length: int
+    active: bool
+    channel: str
+    registry: str
+    path: Path
+    size_bytes: int
+    installed_at: datetime
+    runtimes: tuple[str, ...]
+    tags: tuple[str, ...]
+
+    @classmethod
+    def of(cls, version: InstalledVersion) -> Self:
+        return cls(
+            key=version.key,
+            slot=version.slot,
+            release=ReleaseView.of(version.release),
+            quantisation=version.quantisation,
+            context_length=version.context_length,
+            active=version.active,
+            channel=version.channel,
+            registry=version.registry,
+            path=version.path,
+            size_bytes=version.variant.file.length_bytes,
+            installed_at=version.installed_at,
+            runtimes=tuple(each.runtime for each in version.registrations),
+            tags=tuple(tag for each in version.registrations for tag in (each.tag, *each.aliases)),
+        )
+
+
+class DoctorResult(_Result):
+    """Attributes:
+    worst: The gravest state among the findings.
+    log_file: Where the log is written.
+    """
+
+    worst: Literal["ok", "note", "warning", "error"]
+    findings: tuple[Finding, ...]
+    profile: HardwareProfile
+    log_file: Path
+
+
+class RoleView(_Result):
+    """Attributes:
+    choice: The recommended variant, or null.
+    reasons: Why this one, or why none.
+    others: Every other variant offered for the role, best first.
+    """
+
+    role: Role
+    choice: CandidateView | None
+    reasons: tuple[Reason, ...]
+    others: tuple[CandidateView, ...]
+
+
+class RecommendResult(_Result):
+    """Attributes:
+    tier: The tier whose demands the machine meets; null below Minimum.
+    remarks: What concerns the machine as a whole.
+    """
+
+    registry: str
+    channel: str
+    tier: Tier | None
+    roles: tuple[RoleView, ...]
+    remarks: tuple[Reason, ...]
+    profile: HardwareProfile
+    runtimes: tuple[RuntimeStatus, ...]
+
+
+class PlanView(_Result):
+    """What an install would do.
+
+    Attributes:
+        to_fetch_bytes: What will be fetched.
+        here_bytes: What is here already.
+        disk_bytes: Further room that it takes.
+        free_bytes: Room on the store's volume.
+        refusals: Why it is refused without ``--force``.
+    """
+
+    candidate: CandidateView
+    to_fetch_bytes: int
+    here_bytes: int
+    disk_bytes: int
+    free_bytes: int
+    folder: Path
+    refusals: tuple[str, ...]
+
+
+class InstalledView(_Result):
+    """Attributes:
+    fetched_bytes: Payload bytes that came over the wire.
+    already: It was complete before.
+    """
+
+    version: VersionView
+    fetched_bytes: int
+    seconds: float
+    already: bool
+
+
+class InstallResult(_Result):
+    """Attributes:
+    installed: Empty for ``--dry-run``.
+    """
+
+    plans: tuple[PlanView, ...]
+    installed: tuple[InstalledView, ...] = ()
+
+
+class UpdateView(_Result):
+    installed: VersionView
+    available: ReleaseView
+
+
+class WithdrawnView(_Result):
+    installed: VersionView
+    reason: str
+
+
+class UpdateResult(_Result):
+    """Attributes:
+    updates: Newer releases of what is active here.
+    withdrawn: Installed versions that should not be used any more.
+    installed: Empty with ``--check``.
+    """
+
+    registry: str
+    channel: str
+    updates: tuple[UpdateView, ...]
+    withdrawn: tuple[WithdrawnView, ...]
+    installed: tuple[InstalledView, ...] = ()
+
+
+class VersionsResult(_Result):
+    versions: tuple[VersionView, ...]
+
+
+class ActivateResult(_Result):
+    version: VersionView
+
+
+class RemovedView(_Result):
+    key: str
+    freed_bytes: int
+
+
+class RemoveResult(_Result):
+    removed: tuple[RemovedView, ...]
+
+
+class AskResult(_Result):
+    """Attributes:
+    version: Key of the version that answered.
+    """
+
+    version: str
+    runtime: str
+    answer: str
+    statistics: Statistics
+
+
+class ChatResult(_Result):
+    """The end of a chat; with ``--json`` each answer is an AskResult of its own line before it."""
+
+    version: str
+    answers: int
+
+
+class RegistryAddResult(_Result):
+    registry: RegistryView
+    root: RootDescription
+
+
+class RegistryShowResult(_Result):
+    registries: tuple[RegistryView, ...]
+
+
+class RegistryRootResult(_Result):
+    root: RootDescription
+
+
+class RegistryForgetResult(_Result):
+    registry: RegistryView
+
+
+class RegistryCreateResult(_Result):
+    folder: Path
+    keys: Path
+    root: RootDescription
+
+
+class RegistryReleaseResult(_Result):
+    """Of ``publish``, ``promote`` and ``withdraw``."""
+
+    channel: str
+    release: ReleaseView
+    quantisations: tuple[str, ...]
+
+
+class RegistryRefreshResult(_Result):
+    folder: Path
+
+
+class SettingView(_Result):
+    """Attributes:
+    value: In force; credentials are blotted out.
+    origin: The layer that gave it.
+    place: File, variable or flag; empty for the default.
+    locked: A policy gave it: nothing else can change it.
+    environment: The variables that set it.
+    """
+
+    name: str
+    value: str | int | float | bool | None
+    default: str | int | float | bool | None
+    unit: str
+    origin: OriginKind
+    place: str
+    locked: bool
+    environment: tuple[str, ...]
+    flag: str
+    help: str
+
+
+class SettingsResult(_Result):
+    """Attributes:
+    file: The settings file; need not exist.
+    policy: The policy file; need not exist.
+    """
+
+    settings: tuple[SettingView, ...]
+    file: Path
+    policy: Path
+
+
+class PurgeResult(_Result):
+    removed: tuple[Ours, ...]
+
+
+class DemoView(_Result):
+    key: str
+    runtime: str
+    fetched_bytes: int
+    install_s: float
+    question: str
+    answer: str
+    statistics: Statistics
+
+
+RESULTS: dict[str, type[BaseModel]] = {
+    "doctor": DoctorResult,
+    "recommend": RecommendResult,
+    "install": InstallResult,
+    "update": UpdateResult,
+    "versions": VersionsResult,
+    "activate": ActivateResult,
+    "remove": RemoveResult,
+    "chat": ChatResult,
+    "ask": AskResult,
+    "registry add": RegistryAddResult,
+    "registry show": RegistryShowResult,
+    "registry root": RegistryRootResult,
+    "registry forget": RegistryForgetResult,
+    "registry create": RegistryCreateResult,
+    "registry publish": RegistryReleaseResult,
+    "registry refresh": RegistryRefreshResult,
+    "registry promote": RegistryReleaseResult,
+    "registry withdraw": RegistryReleaseResult,
+    "settings show": SettingsResult,
+    "purge": PurgeResult,
+    "demo": DemoView,
+}
+"""The class of each command's result."""

@@ -1,0 +1,63 @@
+"""``update``."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bbj_desktop.actions import updating
+from bbj_desktop.actions.updating import UpdateCheck
+from bbj_desktop.cli.install import installed_view, show_installed
+from bbj_desktop.cli.results import InstalledView, ReleaseView, UpdateResult, UpdateView, VersionView, WithdrawnView
+from bbj_desktop.cli.screen import Screen
+from bbj_desktop.cli.session import Outcome, Session
+from bbj_desktop.cli.trusting import with_registry
+
+EXIT_UPDATE_AVAILABLE = 20
+
+
+def update(session: Session) -> Outcome:
+    """Installs newer releases of what is active here; with ``--check`` it only asks."""
+    found = with_registry(session, lambda: session.work(partial(updating.check, session.context)))
+    channel = session.settings.values.channel
+    if session.arguments.check or not found.updates:
+        result = _result(found, channel)
+        available = bool(found.updates)
+        return Outcome(result, lambda screen: _show(screen, result), EXIT_UPDATE_AVAILABLE if available else 0)
+    for each in found.updates:
+        release = each.offer.release
+        session.screen.message(f"{each.installed.key} → {release.title} {release.version}")
+    session.confirm_if_interactive("Install?")
+    force = session.arguments.force
+    installed = session.work(
+        lambda report, cancel: updating.update(session.context, found, report, cancel, force=force)
+    )
+    result = _result(found, channel, tuple(map(installed_view, installed)))
+    return Outcome(result, lambda screen: _show(screen, result))
+
+
+def _result(found: UpdateCheck, channel: str, installed: tuple[InstalledView, ...] = ()) -> UpdateResult:
+    return UpdateResult(
+        registry=found.offering.registry,
+        channel=channel,
+        updates=tuple(
+            UpdateView(installed=VersionView.of(each.installed), available=ReleaseView.of(each.offer.release))
+            for each in found.updates
+        ),
+        withdrawn=tuple(
+            WithdrawnView(installed=VersionView.of(each.installed), reason=each.reason) for each in found.withdrawn
+        ),
+        installed=installed,
+    )
+
+
+def _show(screen: Screen, result: UpdateResult) -> None:
+    for gone in result.withdrawn:
+        screen.line(f"{gone.installed.key} was withdrawn by its makers: {gone.reason}", "bold yellow")
+    if result.installed:
+        show_installed(screen, result.installed)
+    elif result.updates:
+        for each in result.updates:
+            screen.line(f"{each.available.version} is available for {each.installed.key}.")
+        screen.line("Install it: bbj-desktop update")
+    else:
+        screen.line(f"Everything is up to date ({result.registry}, {result.channel}).")

@@ -1,0 +1,52 @@
+"""``versions``, ``activate`` and ``remove``."""
+
+from __future__ import annotations
+
+from bbj_desktop.actions import versions as actions
+from bbj_desktop.cli.describe import version_table
+from bbj_desktop.cli.results import ActivateResult, RemovedView, RemoveResult, VersionsResult, VersionView
+from bbj_desktop.cli.screen import Screen
+from bbj_desktop.cli.session import Outcome, Session
+from bbj_desktop.core.units import format_bytes
+
+
+def versions(session: Session) -> Outcome:
+    """The installed versions."""
+    result = VersionsResult(versions=tuple(map(VersionView.of, actions.list_versions(session.context))))
+    return Outcome(result, lambda screen: _show(screen, result))
+
+
+def _show(screen: Screen, result: VersionsResult) -> None:
+    if result.versions:
+        version_table(screen, result.versions)
+    else:
+        screen.message("No model is installed yet. Type: bbj-desktop install")
+
+
+def activate(session: Session) -> Outcome:
+    """Makes a version the one in use."""
+    text = session.arguments.version
+    version = session.work(lambda report, cancel: actions.activate(session.context, text, report, cancel))
+    result = ActivateResult(version=VersionView.of(version))
+    return Outcome(result, lambda screen: screen.line(f"{version.key} is active."))
+
+
+def remove(session: Session) -> Outcome:
+    """Removes versions, after asking."""
+    store = session.context.open_store()
+    found = [store.find(text) for text in dict.fromkeys(session.arguments.version)]
+    for version in found:
+        state = ", active" if version.active else ""
+        session.screen.message(f"{format_bytes(version.variant.file.length_bytes)}  {version.key}{state}")
+    session.confirm("Remove it?" if len(found) == 1 else "Remove them?")
+    removed = [
+        session.work(lambda report, cancel, key=version.key: actions.remove(session.context, key, report, cancel))  # type: ignore[misc]
+        for version in found
+    ]
+    result = RemoveResult(removed=tuple(RemovedView(key=each.key, freed_bytes=each.freed_bytes) for each in removed))
+    return Outcome(result, lambda screen: _show_removed(screen, result))
+
+
+def _show_removed(screen: Screen, result: RemoveResult) -> None:
+    for each in result.removed:
+        screen.line(f"{format_bytes(each.freed_bytes)} freed: {each.key} is removed.")
