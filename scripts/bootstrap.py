@@ -1,8 +1,9 @@
-"""Sets up this clone: an environment of its own in ``.venv``, with exactly the locked packages, and the project.
+"""Sets up this clone: an environment in it, with exactly the locked packages, and the project.
 
-Standard library only; used by ``scripts/demo.py`` and ``scripts/test.py``. Everything that it writes lies in the clone
-(system packages excepted, where it may install them). A second run finds the stamp of the first and goes straight on.
-Interrupted at any point, the same command goes on where it stopped. The Windows and macOS branches were never run.
+Standard library only; used by ``scripts/demo.py``, ``scripts/test.py`` and ``scripts/freeze.py``. Everything that it
+writes lies in the clone (system packages excepted, where it may install them). A second run finds the stamp of the
+first and goes straight on. Interrupted at any point, the same command goes on where it stopped. The Windows and macOS
+branches were never run.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Recipe:
         bare: Files in ``requirements/`` that are installed without what they depend on.
         system: Debian package -> what to look for.
         module: Run by ``python -m`` when all is there.
+        environment: The folder in the clone that all is installed in.
     """
 
     name: str
@@ -46,10 +48,20 @@ class Recipe:
     bare: tuple[str, ...]
     system: dict[str, str]
     module: tuple[str, ...]
+    environment: str = ".venv"
 
 
 DEMO = Recipe("demo", ("demo.txt",), ("model.txt",), system_libraries.DEMO, ("bbj_desktop", "demo"))
 TESTS = Recipe("test", ("dev.txt",), ("model.txt",), system_libraries.TESTS, ("pytest",))
+# In an environment of its own: the packaged program gets nothing that happens to be there for the tests.
+FREEZE = Recipe(
+    "freeze",
+    ("freeze.txt",),
+    (),
+    system_libraries.FREEZE,
+    ("PyInstaller", "--noconfirm", "--log-level=WARN", "build.spec"),
+    environment=".venv-freeze",
+)
 
 
 def environment_python(environment: Path, platform: str = sys.platform) -> Path:
@@ -180,7 +192,7 @@ def hand_over(command: list[str], root: Path) -> NoReturn:
 
 def run(recipe: Recipe, arguments: list[str]) -> NoReturn:
     """Sets up what is missing, then runs the recipe's module with further arguments."""
-    environment = ROOT / ".venv"
+    environment = ROOT / recipe.environment
     try:
         if not is_ready(ROOT, environment, recipe):
             install(ROOT, environment, recipe)

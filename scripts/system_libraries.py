@@ -39,6 +39,8 @@ WINDOW = {
 SCREEN = {"xvfb": "Xvfb", "xdotool": "xdotool"}
 
 DEMO = ENGINE
+# PyInstaller reads shared libraries with binutils' objdump, and takes along those that it finds.
+FREEZE = {**ENGINE, **WINDOW, "binutils": "objdump"}
 TESTS = {**ENGINE, **WINDOW, **SCREEN}
 
 

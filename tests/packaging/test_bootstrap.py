@@ -15,7 +15,7 @@ from scripts.bootstrap import ROOT, Recipe
 from scripts.system_libraries import SetUpError
 
 RECIPE = Recipe("demo", ("demo.txt",), ("model.txt",), {}, ("bbj_desktop", "demo"))
-SCRIPTS = ("demo.py", "test.py")
+SCRIPTS = ("demo.py", "test.py", "freeze.py")
 
 
 @pytest.fixture

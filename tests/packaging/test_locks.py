@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from scripts.bootstrap import DEMO, ROOT, TESTS
+from scripts.bootstrap import DEMO, FREEZE, ROOT, TESTS
 from scripts.lock import LOCKS
 
 FILES = tuple(lock.name for lock in LOCKS)
@@ -78,6 +78,7 @@ def test_the_locks_agree_on_every_version() -> None:
         ("core.txt", ()),
         ("app.txt", ("embedded", "ui")),
         ("demo.txt", ("embedded",)),
+        ("freeze.txt", ("embedded", "ui")),
         ("dev.txt", ("embedded", "ui", "dev")),
     ],
 )
@@ -89,7 +90,7 @@ def test_a_lock_satisfies_what_the_project_declares(name: str, extras: tuple[str
         assert requirement.specifier.contains(version, prereleases=True), f"{requirement}: {version} is locked"
 
 
-@pytest.mark.parametrize("name", ["demo.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["demo.txt", "dev.txt", "freeze.txt"])
 def test_the_project_can_be_installed_without_a_build_environment(name: str) -> None:
     assert {"hatchling", "editables"} <= pins(name).keys()
 
@@ -105,5 +106,5 @@ def test_the_model_comes_without_the_engine_that_it_declares() -> None:
 
 
 def test_every_lock_that_the_commands_use_is_written_by_the_lock_script() -> None:
-    assert {*DEMO.locks, *DEMO.bare, *TESTS.locks, *TESTS.bare} <= set(FILES)
+    assert {*DEMO.locks, *DEMO.bare, *TESTS.locks, *TESTS.bare, *FREEZE.locks} <= set(FILES)
     assert {path.name for path in Path(ROOT / "requirements").glob("*.txt")} == set(FILES)
