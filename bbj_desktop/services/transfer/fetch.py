@@ -27,9 +27,9 @@ from bbj_desktop.core.errors import (
 from bbj_desktop.core.progress import Cancel, Remark, Report
 from bbj_desktop.core.release import ChunkIndex
 from bbj_desktop.services.locking import FileLock
+from bbj_desktop.services.meter import Meter
 from bbj_desktop.services.store.disk import Disk, DiskFile
 from bbj_desktop.services.transfer.board import Board
-from bbj_desktop.services.transfer.meter import Meter
 from bbj_desktop.services.transfer.partial import Partial, WholeHash
 from bbj_desktop.services.transfer.patience import Limits, Patience
 from bbj_desktop.services.transfer.source import ByteStream, Source

@@ -1,4 +1,4 @@
-"""Speed and time left of a download."""
+"""Speed and time left of whatever moves bytes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _BETWEEN_S = 0.1  # at most ten events a second
 
 
 class Meter:
-    """Reports a download's progress, at most ten times a second.
+    """Reports progress, at most ten times a second.
 
     Args:
         report: Where to.
-        total_bytes: Length of the file.
+        total_bytes: Bytes in all.
         clock: Seconds of a clock that never goes back.
     """
 
@@ -33,8 +33,8 @@ class Meter:
         """Tells how far it is.
 
         Args:
-            done_bytes: Verified bytes.
-            received_bytes: What has come over the network so far, for the speed.
+            done_bytes: Verified bytes, those found here included.
+            received_bytes: Bytes moved by this job so far, for the speed; those found here don't count.
             at_once: Even if the last event was just before.
         """
         now = self._clock()

@@ -1,0 +1,124 @@
+"""The records of installed versions: one JSON file each, readable without the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bbj_desktop.core.documents import parse_document
+from bbj_desktop.core.errors import FormatError, StoreAccessError
+from bbj_desktop.core.release import version_key
+from bbj_desktop.core.versions import INSTALLED_FORMAT, InstalledVersion
+
+_MAX_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the records say.
+
+    Attributes:
+        versions: By slot, newest first.
+        problems: A sentence for each record that can't be used and each file that isn't as it should be.
+        damaged: Whether a record couldn't be read, so that nobody knows which files it needs.
+    """
+
+    versions: tuple[InstalledVersion, ...] = ()
+    problems: tuple[str, ...] = ()
+    damaged: bool = False
+
+
+def blob_name(digest: str) -> str:
+    """``sha256:<hex>`` → ``sha256-<hex>``: Windows allows no colon."""
+    return digest.replace(":", "-")
+
+
+def record_place(key: str) -> str:
+    """``bbj-coder:2026.1-7b-q4_k_m`` → ``versions/bbj-coder+2026.1-7b-q4_k_m.json``; keys have no plus sign."""
+    return f"versions/{key.replace(':', '+')}.json"
+
+
+def read_records(root: Path, pending: Mapping[str, str | None]) -> Contents:
+    """Reads all records.
+
+    Args:
+        root: The store's folder.
+        pending: What the journal still has to do: new content by place, None for files that go.
+
+    Raises:
+        StoreAccessError: The folder can't be read.
+    """
+    found: list[InstalledVersion] = []
+    problems: list[str] = []
+    damaged = False
+    for place, text in sorted(_texts(root, pending).items()):
+        try:
+            version = _parse(text, root, place)
+        except FormatError as error:
+            damaged = True
+            problems.append(f"{root / place}: {error.message}")
+        else:
+            found.append(version)
+            problems += _file_problems(version)
+    return Contents(_ordered(found), tuple(problems), damaged)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """What lies in a folder of the store, by name; nothing when it isn't there yet. Raises StoreAccessError."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreAccessError(f"{folder} can't be read: {error.strerror}.", hint="Check its permissions.") from error
+
+
+def _text(path: Path) -> bytes | None:
+    """A record's content; None when it isn't one, or is gone since the folder was listed."""
+    if path.suffix != ".json":
+        return None
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StoreAccessError(f"{path} can't be read: {error.strerror}.", hint="Check its permissions.") from error
+
+
+def _texts(root: Path, pending: Mapping[str, str | None]) -> dict[str, bytes]:
+    texts = {f"versions/{path.name}": text for path in files_in(root / "versions") if (text := _text(path)) is not None}
+    for place, content in pending.items():
+        if content is None:
+            texts.pop(place, None)
+        elif place.startswith("versions/"):
+            texts[place] = content.encode()
+    return texts
+
+
+def _parse(text: bytes, root: Path, place: str) -> InstalledVersion:
+    version = parse_document(InstalledVersion, text, what="record of an installed version", newest=INSTALLED_FORMAT)
+    if version.release.variant(version.quantisation) is None:
+        raise FormatError(f"Its release has no variant {version.quantisation}.")
+    if record_place(version.key) != place:
+        raise FormatError(f"It is the record of {version.key}.")
+    here = root / "blobs" / blob_name(version.variant.file.digest)
+    if version.path.name == here.name:  # the store may have been moved as a whole
+        return version.model_copy(update={"path": here})
+    return version
+
+
+def _file_problems(version: InstalledVersion) -> Iterable[str]:
+    try:
+        size = version.path.stat().st_size
+    except OSError as error:
+        return [f"The file of {version.key} is missing: {version.path} ({error.strerror})."]
+    if size != version.variant.file.length_bytes:
+        return [f"The file of {version.key} has {size} bytes instead of {version.variant.file.length_bytes}."]
+    return []
+
+
+def _ordered(versions: list[InstalledVersion]) -> tuple[InstalledVersion, ...]:
+    newest_first = sorted(versions, key=lambda each: (version_key(each.release.version), each.key), reverse=True)
+    return tuple(sorted(newest_first, key=lambda each: each.slot))

@@ -1,0 +1,383 @@
+"""The versions on this machine, side by side under one folder.
+
+::
+
+    store.json              format of the store
+    lock                    held by whoever writes
+    journal.json            the operation that is being done
+    versions/<key>.json     one record each; ':' in the key is '+'
+    blobs/sha256-<hex>      the files; '.part…' beside them while they arrive
+
+Every change is all or nothing (``journal``); everything is written through one seam (``disk``). Reading needs no lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from bbj_desktop.core.documents import parse_document
+from bbj_desktop.core.errors import (
+    DigestError,
+    FormatError,
+    InUseError,
+    NoSpaceError,
+    NotFoundError,
+    StoreAccessError,
+    StoreError,
+)
+from bbj_desktop.core.progress import Cancel, Report
+from bbj_desktop.core.versions import InstalledVersion, Registration
+from bbj_desktop.services.locking import FileLock
+from bbj_desktop.services.meter import Meter
+from bbj_desktop.services.store.disk import Disk, pieces_of
+from bbj_desktop.services.store.finding import find_version
+from bbj_desktop.services.store.journal import Entry, Journal, Unlink, Write
+from bbj_desktop.services.store.records import Contents, blob_name, files_in, read_records, record_place
+
+STORE_FORMAT = 1
+_LOOKS = 20  # tries to read all records while nobody changes them
+
+
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """What a removal gave back.
+
+    Attributes:
+        bytes: Room on the volume.
+        paths: The files that are gone.
+    """
+
+    bytes: int = 0
+    paths: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Files of one blob that no installed version uses.
+
+    Attributes:
+        path: The most important of them.
+        size_bytes: What they take on the volume.
+        partial: Whether the blob isn't whole.
+        paths: All of them.
+    """
+
+    path: Path
+    size_bytes: int
+    partial: bool
+    paths: tuple[Path, ...]
+
+
+class _StoreFile(BaseModel):
+    format: int = STORE_FORMAT
+
+
+class Store:
+    """The store in one folder. Made there by the first change; an interrupted change is finished when it is opened.
+
+    Args:
+        root: The folder.
+        disk: The seam that writes; tests give others.
+        lock_timeout_s: How long a change waits for another process's, in seconds.
+
+    Attributes:
+        root: The folder.
+
+    Raises:
+        StoreAccessError: The folder can't be one, or can't be read.
+        TooNewError: A newer program made it.
+        FormatError: It isn't a store, or ``store.json`` is damaged.
+    """
+
+    def __init__(self, root: Path, *, disk: Disk | None = None, lock_timeout_s: float = 2.0) -> None:
+        self.root = root
+        self._disk = disk or Disk()
+        self._journal = Journal(root, self._disk)
+        self._file_lock = FileLock(root / "lock", timeout_s=lock_timeout_s, what=f"the store in {root}")
+        self._thread_lock = threading.RLock()
+        self._depth = 0
+        self._check_folder()
+        with suppress(StoreError, FormatError):  # busy or read-only: reading works all the same
+            self._finish_interrupted()
+
+    # reading
+
+    def versions(self) -> tuple[InstalledVersion, ...]:
+        """By slot, newest first. Records that can't be read are left out and told by ``problems``."""
+        return self._read().versions
+
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for each thing in the store that isn't as it should be; file contents aren't looked at."""
+        return self._read().problems
+
+    def get(self, key: str) -> InstalledVersion:
+        """Raises NotFoundError."""
+        for version in self.versions():
+            if version.key == key:
+                return version
+        raise NotFoundError(f"No version {key} is installed.", hint="bbj-desktop versions lists what is.")
+
+    def find(self, text: str) -> InstalledVersion:
+        """The version that somebody means, see ``find_version``. Raises NotFoundError or UserInputError."""
+        return find_version(self.versions(), text)
+
+    def active(self, slot: str) -> InstalledVersion | None:
+        """The active version of ``bbj-coder:7b``, if one was activated."""
+        return next((version for version in self.versions() if version.slot == slot and version.active), None)
+
+    def blob_path(self, digest: str) -> Path:
+        """Where the file with a digest (``sha256:<hex>``) is or will be."""
+        return self.root / "blobs" / blob_name(digest)
+
+    def free_bytes(self) -> int:
+        """Free room on the store's volume, in bytes."""
+        return self._disk.free_bytes(self.root)
+
+    def check_space(self, needed_bytes: int) -> None:
+        """Raises NoSpaceError when less than ``needed_bytes`` is free on the store's volume."""
+        free = self.free_bytes()
+        if free < needed_bytes:
+            raise NoSpaceError(
+                f"{needed_bytes} bytes are needed on the volume of {self.root}; {free} are free.",
+                needed_bytes=needed_bytes,
+                free_bytes=free,
+                path=self.root,
+                hint="Make room there, or choose another folder in the settings.",
+            )
+
+    def leftovers(self) -> tuple[Leftover, ...]:
+        """Files that no installed version uses: unfinished downloads, and whole files without a record."""
+        contents = self._read()
+        used = {version.path.name for version in contents.versions}
+        groups: dict[str, list[Path]] = {}
+        for path in self._blob_files():
+            name = path.name.partition(".")[0]
+            if name not in used or path.name != name:
+                groups.setdefault(name, []).append(path)
+        return tuple(_leftover(name, paths) for name, paths in groups.items())
+
+    def verify(self, key: str, report: Report, cancel: Cancel) -> None:
+        """Reads a version's file and compares it with the signed digest.
+
+        Raises:
+            NotFoundError: No such version.
+            DigestError: It is damaged.
+            StoreAccessError: It can't be read.
+            Cancelled: By ``cancel``.
+        """
+        version = self.get(key)
+        expected = version.variant.file
+        meter = Meter(report, expected.length_bytes)
+        sha, done = hashlib.sha256(), 0
+        for piece in pieces_of(version.path, 0, expected.length_bytes + 1):
+            cancel.check()
+            sha.update(piece)
+            done += len(piece)
+            meter.show(done, done)
+        meter.show(done, done, at_once=True)
+        actual = f"sha256:{sha.hexdigest()}"
+        if actual != expected.digest:
+            raise DigestError(
+                f"The file of {key} is damaged: {version.path}.",
+                expected=expected.digest,
+                actual=actual,
+                hint="Install it again.",
+            )
+
+    # changing
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps every other writer out, on this machine and in this process; changes inside take it again.
+
+        Raises:
+            StoreBusyError: Another process writes.
+            StoreAccessError: The folder can't be written.
+        """
+        with self._thread_lock:
+            if self._depth == 0:
+                self._disk.make_folder(self.root)
+                self._file_lock.acquire()
+            self._depth += 1
+            try:
+                if self._depth == 1:
+                    self._prepare()
+                yield
+            finally:
+                self._depth -= 1
+                if self._depth == 0:
+                    self._file_lock.release()
+
+    def install(self, version: InstalledVersion) -> InstalledVersion:
+        """Records a version whose verified file is in place; it becomes its slot's active one if it says ``active``.
+
+        A version that is installed already keeps its registrations, and stays active if it was.
+
+        Raises:
+            StoreAccessError: The file isn't there or hasn't its length.
+        """
+        self._check_file(version)
+        with self.lock():
+            before = {each.key: each for each in self.versions()}.get(version.key)
+            if before is not None:
+                version = version.model_copy(
+                    update={
+                        "registrations": version.registrations or before.registrations,
+                        "active": version.active or before.active,
+                    }
+                )
+            passive = self._made_passive(version.slot, version.key) if version.active else ()
+            self._journal.perform("install", (*passive, _record(version)))
+            return self.get(version.key)
+
+    def register(self, key: str, registration: Registration) -> InstalledVersion:
+        """Notes how a runtime knows a version, in place of what was noted for that runtime. Raises NotFoundError."""
+        return self._change(key, lambda version: _with_registration(version, registration))
+
+    def activate(self, key: str) -> InstalledVersion:
+        """Makes a version the only active one of its slot. Raises NotFoundError."""
+        with self.lock():
+            version = self.get(key).model_copy(update={"active": True})
+            self._journal.perform("activate", (*self._made_passive(version.slot, key), _record(version)))
+            return self.get(key)
+
+    def remove(self, key: str, *, force: bool = False) -> Freed:
+        """Removes a version, and its file if no other version uses it. A file that can't go now is a leftover.
+
+        The active version goes only as the last of its slot or with ``force``: else activate another one first, so that
+        the slot's names always mean something.
+
+        Raises:
+            NotFoundError: No such version.
+            InUseError: It is active and others could be.
+        """
+        with self.lock():
+            version = self.get(key)
+            others = [each for each in self.versions() if each.key != key]
+            if version.active and not force and any(each.slot == version.slot for each in others):
+                raise InUseError(f"{key} is the active version.", hint="Activate another one first.")
+            shared = any(each.path.name == version.path.name for each in others)
+            files = () if shared else self._files_of(version)
+            sizes = {path: _size_on_disk(path) for path in files}
+            steps = (Unlink(place=record_place(key)), *(Unlink(place=f"blobs/{path.name}") for path in files))
+            self._journal.perform("remove", steps)
+            gone = tuple(path for path in files if not path.exists())
+            return Freed(sum(sizes[path] for path in gone), gone)
+
+    def discard_partials(self) -> Freed:
+        """Removes what ``leftovers`` lists. Whole files stay while a record is damaged: it may be theirs."""
+        with self.lock():
+            damaged = self._read().damaged
+            gone = [leftover for leftover in self.leftovers() if leftover.partial or not damaged]
+            paths = tuple(path for leftover in gone for path in leftover.paths)
+            for path in paths:
+                self._disk.unlink(path)
+            return Freed(sum(leftover.size_bytes for leftover in gone), paths)
+
+    # inside
+
+    def _change(self, key: str, change: Callable[[InstalledVersion], InstalledVersion]) -> InstalledVersion:
+        with self.lock():
+            self._journal.perform("change", (_record(change(self.get(key))),))
+            return self.get(key)
+
+    def _made_passive(self, slot: str, but: str) -> tuple[Write, ...]:
+        return tuple(
+            _record(version.model_copy(update={"active": False}))
+            for version in self.versions()
+            if version.slot == slot and version.active and version.key != but
+        )
+
+    def _files_of(self, version: InstalledVersion) -> tuple[Path, ...]:
+        """Its file in the store, and what is left of its download. Files elsewhere aren't ours to remove."""
+        name = blob_name(version.variant.file.digest)
+        return tuple(path for path in self._blob_files() if path.name.partition(".")[0] == name)
+
+    def _blob_files(self) -> list[Path]:
+        return [path for path in files_in(self.root / "blobs") if path.name.startswith("sha256-")]
+
+    def _read(self) -> Contents:
+        """All records as of one moment: read again when an operation began or ended meanwhile."""
+        entry, journal_problems = self._read_journal()
+        for _ in range(_LOOKS):
+            contents = read_records(self.root, _pending(entry))
+            again, journal_problems = self._read_journal()
+            if again == entry:
+                break
+            entry = again
+        return Contents(contents.versions, journal_problems + contents.problems, contents.damaged)
+
+    def _read_journal(self) -> tuple[Entry, tuple[str, ...]]:
+        try:
+            return self._journal.read(), ()
+        except FormatError as error:
+            return Entry(), (f"{self._journal.path}: {error.message}",)
+
+    def _check_folder(self) -> None:
+        marker = self.root / "store.json"
+        try:
+            if self.root.exists() and not self.root.is_dir():
+                raise StoreAccessError(f"{self.root} is a file; the store needs a folder.", hint="Choose another one.")
+            text = marker.read_bytes()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreAccessError(f"{marker} can't be read: {error.strerror}.", hint="Check permissions.") from error
+        parse_document(_StoreFile, text, what="store", newest=STORE_FORMAT)
+
+    def _finish_interrupted(self) -> None:
+        if self._journal.read().steps:
+            with self.lock():
+                pass  # taking it does
+
+    def _prepare(self) -> None:
+        for folder in ("versions", "blobs"):
+            self._disk.make_folder(self.root / folder)
+        if not (self.root / "store.json").exists():
+            self._disk.write_atomic(self.root / "store.json", _StoreFile().model_dump_json().encode())
+        self._journal.recover()
+
+    def _check_file(self, version: InstalledVersion) -> None:
+        expected = version.variant.file.length_bytes
+        try:
+            size = version.path.stat().st_size
+        except OSError as error:
+            raise StoreAccessError(f"{version.path} can't be read: {error.strerror}.") from error
+        if size != expected:
+            raise StoreAccessError(f"{version.path} has {size} bytes instead of {expected}.", hint="Install it again.")
+
+
+def _record(version: InstalledVersion) -> Write:
+    return Write(place=record_place(version.key), content=version.model_dump_json(indent=1))
+
+
+def _with_registration(version: InstalledVersion, registration: Registration) -> InstalledVersion:
+    others = tuple(entry for entry in version.registrations if entry.runtime != registration.runtime)
+    return version.model_copy(update={"registrations": (*others, registration)})
+
+
+def _pending(entry: Entry) -> dict[str, str | None]:
+    return {step.place: step.content if isinstance(step, Write) else None for step in entry.steps}
+
+
+def _leftover(name: str, paths: list[Path]) -> Leftover:
+    whole = next((path for path in paths if path.name == name), None)
+    main = whole or next((path for path in paths if path.suffix == ".part"), paths[0])
+    return Leftover(main, sum(_size_on_disk(path) for path in paths), whole is None, tuple(paths))
+
+
+def _size_on_disk(path: Path) -> int:
+    """What removing a file frees: an unfinished download may have holes. Windows doesn't tell blocks."""
+    try:
+        state = path.stat()
+    except OSError:
+        return 0
+    blocks: int | None = getattr(state, "st_blocks", None)
+    return state.st_size if blocks is None else min(state.st_size, blocks * 512)
