@@ -38,9 +38,11 @@ def decimal(value: float, digits: int = 1) -> str:
 
 
 def _digits(value: float, base: int) -> int:
-    while value >= base:
-        value /= base
-    return 1 if value < _FULL_FROM and round(value, 1) % 1 else 0
+    """Decimals from a giga on, where they are worth something: ``98 MB``, ``4.7 GB``, ``16 GB``, ``212 GB``."""
+    size = value / base**3
+    while size >= base:
+        size /= base
+    return 1 if 1 <= size < _FULL_FROM and round(size, 1) % 1 else 0
 
 
 def file_size(length_bytes: int) -> str:

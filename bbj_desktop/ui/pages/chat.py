@@ -1,0 +1,224 @@
+"""Chat: questions, streamed answers, and how fast they came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
+from typing_extensions import override
+
+from bbj_desktop.core.chat import ChatEvent, Delta, Finished, Statistics
+from bbj_desktop.core.errors import BBjDesktopError
+from bbj_desktop.core.progress import Cancel
+from bbj_desktop.core.versions import InstalledVersion
+from bbj_desktop.ui import theme
+from bbj_desktop.ui.desk import Talk
+from bbj_desktop.ui.pages.base import Page, Surroundings, scroll_area
+from bbj_desktop.ui.pages.chat_cards import AnswerCard, EmptyState, NoModel, QuestionCard
+from bbj_desktop.ui.tasks import Task
+from bbj_desktop.ui.text import integer, translate, version_title
+from bbj_desktop.ui.widgets.basics import Button, Tag, clear
+from bbj_desktop.ui.widgets.composer import Composer
+
+STREAM_INTERVAL_S = 0.033  # about thirty drawings a second, however fast the tokens come
+_NEAR_THE_END = 24  # pixels
+
+
+class ChatPage(Page):
+    """One conversation with the active chat model."""
+
+    key = "chat"
+    icon = "chat"
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        super().__init__(surroundings)
+        self._version: InstalledVersion | None = None
+        self._talk: Talk | None = None
+        self._task: Task[Talk | ChatEvent, None] | None = None
+        self._answer: AnswerCard | None = None
+        self._question: QuestionCard | None = None
+        self._following = True
+        self._build_header()
+        self._build_stack()
+        self.composer = Composer()
+        self.composer.sent.connect(self.ask)
+        self.composer.stopped.connect(self.stop)
+        self.content.addWidget(self.composer)
+        surroundings.situation.changed.connect(self._on_situation)
+        self._on_situation()
+
+    def _build_header(self) -> None:
+        self.model_tag = Tag("")
+        self.new_button = Button(translate("Chat", "New conversation"), "small")
+        self.new_button.clicked.connect(self.start_anew)
+        self.header.addWidget(self.model_tag)
+        self.header.addWidget(self.new_button)
+
+    def _build_stack(self) -> None:
+        self.no_model = NoModel()
+        self.no_model.home.connect(lambda: self.surroundings.go_to("home"))
+        self.empty = EmptyState()
+        self.empty.picked.connect(self.ask)
+        body = QWidget()
+        self._messages = QVBoxLayout(body)
+        self._messages.setContentsMargins(0, 0, 0, 0)
+        self._messages.setSpacing(theme.L)
+        self._messages.addStretch(1)
+        self.message_area = scroll_area(body)
+        self.message_area.verticalScrollBar().rangeChanged.connect(self._on_range)
+        self.message_area.verticalScrollBar().valueChanged.connect(self._on_scrolled)
+        self._stack = QStackedLayout()
+        for widget in (self.no_model, self.empty, self.message_area):
+            self._stack.addWidget(widget)
+        self.content.addLayout(self._stack, 1)
+
+    @classmethod
+    @override
+    def title(cls) -> str:
+        return translate("Chat", "Chat")
+
+    @override
+    def shown(self) -> None:
+        if self._version is not None:
+            self.composer.editor.setFocus()
+
+    @property
+    def streaming(self) -> bool:
+        return self._task is not None
+
+    @property
+    def answers(self) -> list[AnswerCard]:
+        """The answers in their order."""
+        items = [self._messages.itemAt(position) for position in range(self._messages.count())]
+        return [card for item in items if item is not None and isinstance(card := item.widget(), AnswerCard)]
+
+    # -- what is known ------------------------------------------------------------------------------------------------
+
+    def _on_situation(self) -> None:
+        """Another active version begins another conversation; an answer under way is finished first."""
+        survey = self.surroundings.situation.survey
+        version = survey.chat_version if survey else None
+        if self.streaming or _same(version, self._version):
+            return
+        self._version = version
+        self.start_anew()
+        self._show_model()
+
+    def _show_model(self) -> None:
+        known = self._version is not None
+        self.composer.setVisible(known)
+        self.new_button.setVisible(known)
+        self.model_tag.setVisible(known)
+        if self._version is not None:
+            self.model_tag.setText(version_title(self._version.release))
+            self.model_tag.setAccessibleName(version_title(self._version.release))
+
+    def start_anew(self) -> None:
+        """Forgets the conversation."""
+        if self.streaming:
+            return
+        self._talk, self._answer, self._question = None, None, None
+        clear(self._messages)
+        self._messages.addStretch(1)
+        self.composer.context.setText("")
+        self.new_button.setEnabled(False)
+        self._stack.setCurrentWidget(self.empty if self._version else self.no_model)
+
+    # -- asking -------------------------------------------------------------------------------------------------------
+
+    def ask(self, text: str) -> None:
+        """Shows the question and streams the answer below it."""
+        version = self._version
+        if self.streaming or version is None:
+            return
+        self._question = QuestionCard(text)
+        self._answer = AnswerCard(version_title(version.release))
+        for card in (self._question, self._answer):
+            self._messages.insertWidget(self._messages.count() - 1, card)
+        self._stack.setCurrentWidget(self.message_area)
+        self._following = True
+        self.composer.clear()
+        self.composer.editor.setFocus()
+        self._run(text)
+
+    def _run(self, text: str) -> None:
+        desk, talk = self.surroundings.desk, self._talk
+
+        def job(report: Callable[[Talk | ChatEvent], None], cancel: Cancel) -> None:
+            conversation = talk
+            if conversation is None:
+                conversation = desk.open_conversation()
+                report(conversation)
+            for event in conversation.ask(text, cancel):
+                report(event)
+
+        self.composer.set_streaming(True)
+        self.new_button.setEnabled(False)
+        self._task = self.surroundings.tasks.run(
+            job,
+            on_progress=self._on_event,
+            on_done=lambda _: self._end(),
+            on_error=lambda error: self._on_error(text, error),
+            on_cancelled=self._on_cancelled,
+            interval_s=STREAM_INTERVAL_S,
+        )
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _on_event(self, event: Talk | ChatEvent) -> None:
+        if self._answer is None:
+            return
+        if isinstance(event, Delta):
+            self._answer.append(event.text)
+        elif isinstance(event, Finished):
+            self._answer.finish(event.statistics)
+            self._show_context(event.statistics)
+        else:
+            self._talk = event
+
+    def _on_cancelled(self) -> None:
+        if self._answer is not None:
+            self._answer.stop()
+        self._end()
+
+    def _on_error(self, text: str, error: BBjDesktopError) -> None:
+        self._end()
+        if self._answer is not None:
+            self._answer.fail(error, lambda: self._ask_again(text))
+
+    def _ask_again(self, text: str) -> None:
+        for card in (self._question, self._answer):
+            if card is not None:
+                self._messages.removeWidget(card)
+                card.hide()
+                card.deleteLater()
+        self.ask(text)
+
+    def _end(self) -> None:
+        self._task = None
+        self.composer.set_streaming(False)
+        self.new_button.setEnabled(True)
+        self._on_situation()
+
+    def _show_context(self, statistics: Statistics) -> None:
+        if statistics.prompt_tokens is None or self._version is None:
+            return
+        used = statistics.prompt_tokens + statistics.answer_tokens
+        text = translate("Chat", "context {used} of {total}")
+        self.composer.context.setText(text.format(used=integer(used), total=integer(self._version.context_length)))
+
+    # -- scrolling ----------------------------------------------------------------------------------------------------
+
+    def _on_range(self, _low: int, high: int) -> None:
+        if self._following:
+            self.message_area.verticalScrollBar().setValue(high)
+
+    def _on_scrolled(self, value: int) -> None:
+        """Who scrolls up to read isn't pulled down again by the next word."""
+        self._following = value >= self.message_area.verticalScrollBar().maximum() - _NEAR_THE_END
+
+
+def _same(one: InstalledVersion | None, other: InstalledVersion | None) -> bool:
+    return (one.key if one else None) == (other.key if other else None)

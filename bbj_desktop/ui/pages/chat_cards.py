@@ -1,0 +1,126 @@
+"""The cards of a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from bbj_desktop.core.chat import Statistics
+from bbj_desktop.core.errors import BBjDesktopError
+from bbj_desktop.ui import theme
+from bbj_desktop.ui.text import statistics_line, translate
+from bbj_desktop.ui.widgets.answer import AnswerView
+from bbj_desktop.ui.widgets.basics import Button, Card, label, paragraph
+from bbj_desktop.ui.widgets.error_panel import ErrorPanel
+
+
+class QuestionCard(Card):
+    """What the user asked, exactly as written."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(padding=theme.L, spacing=theme.XS)
+        self.body.setContentsMargins(theme.L, theme.M, theme.L, theme.M + 1)
+        self.body.addWidget(label(translate("Chat", "You"), "speaker"))
+        words = paragraph(text)
+        words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.body.addWidget(words)
+
+
+class AnswerCard(Card):
+    """An answer, growing; below it how it went, or what went wrong."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(spacing=theme.M - 2)
+        self.body.addWidget(label(name, "strong", wrap=True))
+        self.view = AnswerView()
+        self.waiting = paragraph(translate("Chat", "Reading your question…"), "muted")
+        self.foot = paragraph("", "small")
+        self.foot.hide()
+        for widget in (self.waiting, self.view, self.foot):
+            self.body.addWidget(widget)
+        self.view.hide()
+
+    def append(self, piece: str) -> None:
+        self.waiting.hide()
+        self.view.show()
+        self.view.append(piece)
+
+    def finish(self, statistics: Statistics) -> None:
+        self._end()
+        self._say(statistics_line(statistics))
+
+    def stop(self) -> None:
+        """Stopped before the engine could say how it went."""
+        self._end()
+        self._say(translate("Chat", "stopped"))
+
+    def fail(self, error: BBjDesktopError, again: Callable[[], None]) -> ErrorPanel:
+        self._end()
+        panel = ErrorPanel(error, [(translate("Chat", "Try again"), again)])
+        self.body.addWidget(panel)
+        return panel
+
+    def _end(self) -> None:
+        self.waiting.hide()
+        self.view.finish()
+
+    def _say(self, text: str) -> None:
+        self.foot.setText(text)
+        self.foot.show()
+
+
+class EmptyState(QWidget):
+    """Before the first question.
+
+    Signals:
+        picked: An example prompt.
+    """
+
+    picked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        prompts = (
+            translate("Chat", "Write a BBj window with a button that says hello."),
+            translate("Chat", "Explain what process_events does in a BBj program."),
+            translate("Chat", 'Turn this into BBj: PRINT @(10,5),"Name:" and INPUT N$.'),
+        )
+        self.buttons = [Button(prompt, "prompt") for prompt in prompts]
+        column = QVBoxLayout()
+        column.setSpacing(theme.S)
+        column.addWidget(label(translate("Chat", "What would you like to know about BBj?"), "hero", wrap=True))
+        column.addWidget(paragraph(translate("Chat", "Pick an example, or write your own question below."), "muted"))
+        column.addSpacing(theme.S)
+        for prompt, button in zip(prompts, self.buttons, strict=True):
+            button.clicked.connect(lambda _checked, prompt=prompt: self.picked.emit(prompt))
+            column.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.addStretch(2)
+        layout.addLayout(column)
+        layout.addStretch(3)
+
+
+class NoModel(QWidget):
+    """Nothing that could answer is installed.
+
+    Signals:
+        home: The button was pressed.
+    """
+
+    home = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.button = Button(translate("Chat", "Go to Home"), "primary")
+        self.button.clicked.connect(self.home)
+        text = translate("Chat", "Home shows what suits this machine and installs it. Then you can chat here.")
+        layout = QVBoxLayout(self)
+        layout.setSpacing(theme.S)
+        layout.addStretch(2)
+        layout.addWidget(label(translate("Chat", "No model is installed yet"), "hero", wrap=True))
+        layout.addWidget(paragraph(text, "muted"))
+        layout.addSpacing(theme.S)
+        layout.addWidget(self.button, 0, Qt.AlignmentFlag.AlignLeft)
+        layout.addStretch(3)
