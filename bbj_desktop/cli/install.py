@@ -22,7 +22,7 @@ from bbj_desktop.core.release import Offering, Role
 from bbj_desktop.core.units import format_bytes, format_seconds
 from bbj_desktop.core.versions import model_name
 
-_TARGET = re.compile(
+TARGET = re.compile(
     r"(?:(?P<name>[a-z][a-z0-9-]*)[:/])?"
     r"(?:(?P<version>\d{1,6}(?:\.\d{1,6}){0,3}(?:-[a-z0-9]{1,16})?)-)?"
     r"(?P<size>\d{1,4}(?:\.\d{1,2})?[mb])"
@@ -86,7 +86,7 @@ def _wishes(session: Session, version: str | None) -> Wishes:
 
 def _parse(text: str, session: Session) -> Wishes:
     """What one MODEL of the command line asks for; options fill in what it leaves open."""
-    match = _TARGET.fullmatch(text.strip().lower())
+    match = TARGET.fullmatch(text.strip().lower())
     wishes = _wishes(session, session.arguments.version)
     if match is None:
         if re.fullmatch(r"[a-z][a-z0-9-]*", text.lower()):
@@ -99,7 +99,7 @@ def _parse(text: str, session: Session) -> Wishes:
 
 
 def _plan(session: Session, wishes: Sequence[Wishes], report: Report, cancel: Cancel) -> tuple[InstallPlan, ...]:
-    plans = []
+    plans: list[InstallPlan] = []
     for each in wishes:
         found = recommending.recommend(session.context, _without_choice(each), report, cancel)
         candidates = _candidates(found, each, force=session.arguments.force)

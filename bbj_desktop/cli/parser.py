@@ -206,6 +206,7 @@ def _declare_registry(commands: _Commands) -> None:
     promote = registry.add("promote", "registry:promote", "take a release from beta over to stable")
     withdraw = registry.add("withdraw", "registry:withdraw", "never offer a release again; installed ones are flagged")
     for parser in (promote, withdraw):
+        parser.add_argument("--role", choices=("chat", "fim"), default="chat", help="the release's role (default chat)")
         parser.add_argument("release", metavar="RELEASE", help="e.g. bbj-coder:2026.1-7b, as registry publish says it")
     withdraw.add_argument("--reason", required=True, help="why; shown to whoever has it installed")
     withdraw.add_argument("--to", default="stable", metavar="CHANNEL", help="channel (default stable)")

@@ -302,15 +302,31 @@ class RegistryCreateResult(_Result):
 
 
 class RegistryReleaseResult(_Result):
-    """Of ``publish``, ``promote`` and ``withdraw``."""
+    """Of ``publish`` and ``promote``.
+
+    Attributes:
+        name: What ``promote`` and ``withdraw`` call it.
+    """
 
     channel: str
+    name: str
     release: ReleaseView
     quantisations: tuple[str, ...]
 
 
+class RegistryWithdrawResult(_Result):
+    channel: str
+    name: str
+    reason: str
+
+
 class RegistryRefreshResult(_Result):
+    """Attributes:
+    expires: Until when the new timestamp is good.
+    """
+
     folder: Path
+    expires: datetime
 
 
 class SettingView(_Result):
@@ -377,7 +393,7 @@ RESULTS: dict[str, type[BaseModel]] = {
     "registry publish": RegistryReleaseResult,
     "registry refresh": RegistryRefreshResult,
     "registry promote": RegistryReleaseResult,
-    "registry withdraw": RegistryReleaseResult,
+    "registry withdraw": RegistryWithdrawResult,
     "settings show": SettingsResult,
     "purge": PurgeResult,
     "demo": DemoView,

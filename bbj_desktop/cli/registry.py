@@ -1,0 +1,147 @@
+"""``registry …``: the customer's side (add, show, root, forget) and the makers' (create, publish, refresh, promote,
+withdraw)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from bbj_desktop.actions import publishing, registering
+from bbj_desktop.actions.publishing import ReleaseName
+from bbj_desktop.cli.install import TARGET
+from bbj_desktop.cli.results import (
+    RegistryAddResult,
+    RegistryCreateResult,
+    RegistryForgetResult,
+    RegistryRefreshResult,
+    RegistryReleaseResult,
+    RegistryRootResult,
+    RegistryShowResult,
+    RegistryWithdrawResult,
+    ReleaseView,
+)
+from bbj_desktop.cli.screen import Screen
+from bbj_desktop.cli.session import Outcome, Session
+from bbj_desktop.cli.trusting import show_root, trust
+from bbj_desktop.core.errors import UserInputError
+from bbj_desktop.core.release import Release, Role
+
+Result = TypeVar("Result")
+
+
+def add(session: Session) -> Outcome:
+    """Trusts a registry, after its fingerprint was compared."""
+    arguments = session.arguments
+    view, description = trust(session, arguments.address, arguments.root, fingerprint=arguments.fingerprint)
+    result = RegistryAddResult(registry=view, root=description)
+    return Outcome(result, lambda screen: screen.line(f"{view.address} is trusted. Next: bbj-desktop recommend"))
+
+
+def show(session: Session) -> Outcome:
+    """The trusted registries."""
+    result = RegistryShowResult(registries=registering.list_registries(session.context))
+    return Outcome(result, lambda screen: _show(screen, result))
+
+
+def _show(screen: Screen, result: RegistryShowResult) -> None:
+    if not result.registries:
+        screen.message("No model registry is set up yet. Type: bbj-desktop registry add ADDRESS --root ROOT.json")
+        return
+    rows = [("in use" if each.current else "", each.address, each.identity) for each in result.registries]
+    screen.table(("", "Address", "Identity"), rows)
+
+
+def root(session: Session) -> Outcome:
+    """What a root file says."""
+    description = registering.describe(registering.read_root(Path(session.arguments.file)))
+    return Outcome(RegistryRootResult(root=description), lambda screen: show_root(screen.line, description))
+
+
+def forget(session: Session) -> Outcome:
+    """Stops trusting a registry."""
+    session.confirm(f"Stop trusting {session.arguments.address}?")
+    view = registering.forget_registry(session.context, session.arguments.address)
+    result = RegistryForgetResult(registry=view)
+    return Outcome(result, lambda screen: screen.line(f"{view.address} isn't trusted any more."))
+
+
+def create(session: Session) -> Outcome:
+    """An empty registry and its keys."""
+    folder, keys = _folders(session)
+    passphrase = session.passphrase()
+    description = session.work(lambda _report, _cancel: publishing.create(folder, keys, passphrase))
+    result = RegistryCreateResult(folder=folder, keys=keys, root=description)
+    return Outcome(result, lambda screen: _show_created(screen, result))
+
+
+def _show_created(screen: Screen, result: RegistryCreateResult) -> None:
+    screen.line(f"The registry is in {result.folder}: serve it with any web server.")
+    screen.line(f"Its keys are in {result.keys}: keep them offline, and never serve them.")
+    show_root(screen.line, result.root)
+    screen.line(f"Customers trust it with: bbj-desktop registry add ADDRESS --fingerprint {result.root.identity}")
+
+
+def publish(session: Session) -> Outcome:
+    """Signs and publishes a release."""
+    folder, keys = _folders(session)
+    draft = publishing.read_draft(Path(session.arguments.draft))
+    channel = session.arguments.to
+    passphrase = session.passphrase()
+    release = session.work(partial(publishing.publish, folder, keys, passphrase, draft, channel))
+    return _released(release, channel, "published in")
+
+
+def promote(session: Session) -> Outcome:
+    """Takes a release from beta over to stable."""
+    name = _name(session)
+    release = _write(session, lambda folder, keys, secret: publishing.promote(folder, keys, secret, name))
+    return _released(release, "stable", "promoted to")
+
+
+def withdraw(session: Session) -> Outcome:
+    """Never offers a release again."""
+    name, channel, reason = _name(session), session.arguments.to, session.arguments.reason
+    session.confirm(f"Withdraw {session.arguments.release} from {channel}?")
+    _write(session, lambda folder, keys, secret: publishing.withdraw(folder, keys, secret, channel, name, reason))
+    result = RegistryWithdrawResult(channel=channel, name=session.arguments.release, reason=reason)
+    return Outcome(result, lambda screen: screen.line(f"{result.name} is withdrawn from {channel}."))
+
+
+def refresh(session: Session) -> Outcome:
+    """Signs a new timestamp."""
+    expires = _write(session, publishing.refresh)
+    result = RegistryRefreshResult(folder=_folders(session)[0], expires=expires)
+    return Outcome(result, lambda screen: screen.line(f"Refreshed: good until {expires:%Y-%m-%d}."))
+
+
+def _write(session: Session, job: Callable[[Path, Path, str], Result]) -> Result:
+    folder, keys = _folders(session)
+    passphrase = session.passphrase()
+    return session.work(lambda _report, _cancel: job(folder, keys, passphrase))
+
+
+def _folders(session: Session) -> tuple[Path, Path]:
+    arguments = session.arguments
+    return Path(arguments.folder).expanduser().absolute(), Path(arguments.keys).expanduser().absolute()
+
+
+def _name(session: Session) -> ReleaseName:
+    """RELEASE of the command line: model, version and size. Raises UserInputError when one is missing."""
+    text = session.arguments.release.strip().lower()
+    match = TARGET.fullmatch(text)
+    if match is None or not match["name"] or not match["version"]:
+        raise UserInputError(f"{text!r} doesn't name a release.", hint="Write it as bbj-coder:2026.1-7b.")
+    return ReleaseName(match["name"], Role(session.arguments.role), match["size"], match["version"])
+
+
+def _released(release: Release, channel: str, verb: str) -> Outcome:
+    result = RegistryReleaseResult(
+        channel=channel,
+        name=f"{release.model}:{release.version}-{release.size}",
+        release=ReleaseView.of(release),
+        quantisations=tuple(variant.quantisation for variant in release.variants),
+    )
+    quantisations = ", ".join(result.quantisations)
+    return Outcome(result, lambda screen: screen.line(f"{result.name} ({quantisations}) is {verb} {channel}."))
