@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bbj_desktop.actions.context import Context
-from bbj_desktop.core.chat import ChatEvent, ChatRequest, Delta, Finished, Message
+from bbj_desktop.core.chat import ChatEvent, ChatRequest, Delta, Message
 from bbj_desktop.core.errors import EngineMissingError, NotFoundError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.release import Role
@@ -49,7 +49,7 @@ class Conversation:
         for event in self.runtime.chat(self.version, request, cancel):
             if isinstance(event, Delta):
                 pieces.append(event.text)
-            elif isinstance(event, Finished) and pieces:
+            elif pieces:
                 self.messages = (*asked, Message(role="assistant", content="".join(pieces)))
             yield event
 

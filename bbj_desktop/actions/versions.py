@@ -54,10 +54,8 @@ def activate_version(context: Context, store: Store, key: str) -> InstalledVersi
     for registration in version.registrations:
         runtime = context.runtime("ollama" if registration.runtime == "ollama" else "embedded")
         aliases = runtime.activate(version)
-        with store.lock():
-            version = store.register(key, registration.model_copy(update={"aliases": aliases}))
-    with store.lock():
-        return store.activate(key)
+        version = store.register(key, registration.model_copy(update={"aliases": aliases}))
+    return store.activate(key)
 
 
 def remove(context: Context, text: str, report: Report, cancel: Cancel) -> Removed:
@@ -76,8 +74,7 @@ def remove(context: Context, text: str, report: Report, cancel: Cancel) -> Remov
     if version.active and successor is not None:
         activate_version(context, store, successor.key)
     report(Step("remove", f"Removing {version.key}"))
-    with store.lock():
-        freed = store.remove(version.key)
+    freed = store.remove(version.key)
     log.info("removed %s: %d bytes freed", version.key, freed.bytes)
     return Removed(key=version.key, freed_bytes=freed.bytes)
 
