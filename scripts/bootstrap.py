@@ -51,7 +51,9 @@ class Recipe:
     environment: str = ".venv"
 
 
-DEMO = Recipe("demo", ("demo.txt",), ("model.txt",), system_libraries.DEMO, ("bbj_desktop", "demo"))
+# In a folder of the clone: killed at a bad moment, it leaves nothing elsewhere either.
+_DEMO_COMMAND = ("bbj_desktop", "demo", "--folder", ".bbj-demo")
+DEMO = Recipe("demo", ("demo.txt",), ("model.txt",), system_libraries.DEMO, _DEMO_COMMAND)
 TESTS = Recipe("test", ("dev.txt",), ("model.txt",), system_libraries.TESTS, ("pytest",))
 # In an environment of its own: the packaged program gets nothing that happens to be there for the tests.
 FREEZE = Recipe(
@@ -70,8 +72,8 @@ def environment_python(environment: Path, platform: str = sys.platform) -> Path:
 
 
 def fingerprint(root: Path, recipe: Recipe) -> str:
-    """Digest of all that decides what is installed: locks, project, place and interpreter."""
-    digest = hashlib.sha256(json.dumps([str(root), sys.version, recipe.locks, recipe.bare]).encode())
+    """Digest of all that decides what is installed: locks, project, system packages, place and interpreter."""
+    digest = hashlib.sha256(json.dumps([str(root), sys.version, recipe.locks, recipe.bare, recipe.system]).encode())
     names = [f"requirements/{name}" for name in (*recipe.locks, *recipe.bare)]
     for name in (*names, "pyproject.toml", "bbj_desktop/__init__.py"):
         digest.update((root / name).read_bytes())

@@ -2,9 +2,10 @@
 
     python3 scripts/freeze.py [arguments of PyInstaller]
 
-Needs Python 3.11 or newer, and its shared library (Debian: libpython3.11).
+Needs Python 3.11 or newer, and nothing else.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,8 +16,10 @@ if sys.version_info < (3, 11):  # noqa: UP036 - the one place that an older Pyth
         + ".\nType: python3.12 scripts/freeze.py"
     )
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 from scripts.bootstrap import FREEZE, run
 
 if __name__ == "__main__":
+    os.environ.setdefault("PYINSTALLER_CONFIG_DIR", str(ROOT / "build" / "cache"))  # by default it lies in the home
     run(FREEZE, sys.argv[1:])

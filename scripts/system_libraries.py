@@ -39,8 +39,9 @@ WINDOW = {
 SCREEN = {"xvfb": "Xvfb", "xdotool": "xdotool"}
 
 DEMO = ENGINE
-# PyInstaller reads shared libraries with binutils' objdump, and takes along those that it finds.
-FREEZE = {**ENGINE, **WINDOW, "binutils": "objdump"}
+# PyInstaller packs libpython, which Debian's own python3 does without, and reads libraries with objdump.
+_PYTHON = f"libpython{sys.version_info.major}.{sys.version_info.minor}"
+FREEZE = {**ENGINE, **WINDOW, _PYTHON: f"{_PYTHON}.so.1.0", "binutils": "objdump"}
 TESTS = {**ENGINE, **WINDOW, **SCREEN}
 
 
