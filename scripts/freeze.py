@@ -16,9 +16,8 @@ if sys.version_info < (3, 11):  # noqa: UP036 - the one place that an older Pyth
         + ".\nType: python3.12 scripts/freeze.py"
     )
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-from scripts.bootstrap import FREEZE, run
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from scripts.bootstrap import FREEZE, ROOT, run
 
 if __name__ == "__main__":
     os.environ.setdefault("PYINSTALLER_CONFIG_DIR", str(ROOT / "build" / "cache"))  # by default it lies in the home
