@@ -7,7 +7,8 @@ What is said between the two processes, a JSON object a line:
 
 - to the host on stdin, once: ``HostConfig``, with the key. Command lines and environments can be read by others.
 - from the host on stdout, once: ``{"ready": true, "address": "http://127.0.0.1:PORT"}`` or
-  ``{"ready": false, "missing": bool, "error": "…"}``. Everything else that native code prints goes to stderr, which is the engine's log.
+  ``{"ready": false, "missing": bool, "error": "…"}``. Everything else that native code prints goes to stderr, which is
+  the engine's log.
 
 The host ends when its stdin does: that happens also when the program is killed, on every system, and costs nothing.
 (Linux's parent-death signal would come when the *thread* that started the host ends.)

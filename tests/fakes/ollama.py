@@ -1,0 +1,469 @@
+"""An Ollama server that behaves as ``ollama.md`` (facts measured on 0.24.0 and 0.33.0-rc2) records.
+
+Each answer names the section it comes from. What isn't called there, or is called with fields that aren't known there,
+is a problem: ``close()`` (and leaving the ``with`` block) fails the test with the list of problems.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal, Self
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_UPSTREAM_RUNNER = (0, 30)  # ollama.md, first paragraph: from 0.30 on GGUFs run in an upstream llama-server
+
+FIELDS: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {
+    ("POST", "/api/create"): (
+        frozenset({"model", "files"}),
+        frozenset({"template", "system", "parameters", "license", "stream"}),
+    ),
+    ("POST", "/api/show"): (frozenset({"model"}), frozenset()),
+    ("POST", "/api/copy"): (frozenset({"source", "destination"}), frozenset()),
+    ("DELETE", "/api/delete"): (frozenset({"model"}), frozenset()),
+    ("POST", "/api/chat"): (
+        frozenset({"model", "messages", "options", "truncate", "stream"}),
+        frozenset({"keep_alive"}),
+    ),
+    ("POST", "/api/generate"): (frozenset({"model", "keep_alive"}), frozenset({"stream"})),
+}
+"""What a request must and may have in its body."""
+OPTIONS = frozenset({"num_ctx", "temperature", "top_p", "seed", "num_predict", "num_thread", "stop", "repeat_penalty"})
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with the next requests to a path.
+
+    Attributes:
+        kind: ``drop`` cuts the connection after ``after`` lines, ``error`` sends an error line there, ``hang`` says
+            nothing from there on until the client goes away, ``status`` answers 500 at once.
+        text: Of the error.
+        times: How often.
+    """
+
+    kind: Literal["drop", "error", "hang", "status"]
+    after: int = 0
+    text: str = "something went wrong"
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a manifest names."""
+
+    blob: str
+    template: str
+    system: str
+    parameters: Mapping[str, Any]
+    licences: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        text = json.dumps([self.blob, self.template, self.system, dict(self.parameters), self.licences], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass
+class FakeOllama:
+    """A server on a loopback port.
+
+    Attributes:
+        version: What ``/api/version`` says; decides which behaviour is shown.
+        answer: Pieces of every answer.
+        piece_s: Seconds between them.
+        blobs: Content by digest.
+        models: By name.
+        loaded: Names in memory.
+        requests: ``METHOD /path`` of all requests in their order.
+        bodies: Parsed JSON bodies by path, the last one.
+        problems: What no real client of ours should have sent.
+        abandoned: Answers that the client cut.
+        show_override: Fields that ``/api/show`` answers instead of the true ones.
+    """
+
+    version: str = "0.33.0"
+    answer: Sequence[str] = ("PRINT", ' "Hello', ' BBj"')
+    piece_s: float = 0.0
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    models: dict[str, Model] = field(default_factory=dict)
+    loaded: set[str] = field(default_factory=set)
+    requests: list[str] = field(default_factory=list)
+    bodies: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    abandoned: int = 0
+    show_override: dict[str, Any] = field(default_factory=dict)
+    faults: dict[str, Fault] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.stopping = threading.Event()
+        self._server = _Server(self)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def rewrites(self) -> bool:
+        """ollama.md "Registering a model": new versions rewrite every GGUF through ``llama-quantize COPY``."""
+        return tuple(int(part) for part in self.version.split("-")[0].split(".")[:2]) >= _UPSTREAM_RUNNER
+
+    def stop(self) -> None:
+        """Goes away as a server does that is ended."""
+        self.stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if not self.stopping.is_set():
+            self.stop()
+        if error is None:
+            assert not self.problems, self.problems
+
+    def take_fault(self, path: str) -> Fault | None:
+        fault = self.faults.get(path)
+        if fault is None:
+            return None
+        if fault.times <= 1:
+            del self.faults[path]
+        else:
+            self.faults[path] = Fault(fault.kind, fault.after, fault.text, fault.times - 1)
+        return fault
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, fake: FakeOllama) -> None:
+        self.fake = fake
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        del request, client_address
+        error = sys.exception()
+        if isinstance(error, OSError):  # the client went away
+            self.fake.abandoned += 1
+        else:
+            self.fake.problems.append(f"the fake itself failed: {error!r}")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet
+    server: _Server
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        pass
+
+    @property
+    def fake(self) -> FakeOllama:
+        return self.server.fake
+
+    def do_GET(self) -> None:
+        self._route("GET")
+
+    def do_HEAD(self) -> None:
+        self._route("HEAD")
+
+    def do_POST(self) -> None:
+        self._route("POST")
+
+    def do_DELETE(self) -> None:
+        self._route("DELETE")
+
+    def _route(self, method: str) -> None:
+        fake = self.fake
+        fake.requests.append(f"{method} {self.path}")
+        self._fault = fake.take_fault(self.path.partition("/sha256")[0])
+        if self.headers.get("Origin"):
+            fake.problems.append(f"{method} {self.path} carries an Origin")
+        if self._fault is not None and self._fault.kind == "status":
+            self._drain()
+            return self._json(500, {"error": self._fault.text})
+        if self.path.startswith("/api/blobs/") and method in {"HEAD", "POST"}:
+            return self._blob(method, self.path.removeprefix("/api/blobs/"))
+        body = self._body(method)
+        call = self._calls().get((method, self.path))
+        if call is None:
+            fake.problems.append(f"unknown request: {method} {self.path}")
+            return self._json(404, {"error": "unknown to the fake"})
+        return call(body)
+
+    def _calls(self) -> dict[tuple[str, str], Callable[[dict[str, Any]], None]]:
+        return {
+            ("GET", "/api/version"): lambda _: self._json(200, {"version": self.fake.version}),
+            ("GET", "/api/tags"): lambda _: self._models(self.fake.models),
+            ("GET", "/api/ps"): lambda _: self._models(self.fake.loaded & self.fake.models.keys()),
+            ("POST", "/api/show"): self._show,
+            ("POST", "/api/create"): self._create,
+            ("POST", "/api/copy"): self._copy,
+            ("DELETE", "/api/delete"): self._delete,
+            ("POST", "/api/chat"): self._chat,
+            ("POST", "/api/generate"): self._unload,
+        }
+
+    def _models(self, names: Iterable[str]) -> None:
+        # ollama.md "Chat, limits, memory": the size in ps leaves out the process's own; no GPU here
+        self._json(200, {"models": [{**self._entry(name), "size_vram": 0} for name in names]})
+
+    def _body(self, method: str) -> dict[str, Any]:
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = json.loads(raw) if raw else {}
+        self.fake.bodies[self.path] = body
+        required, allowed = FIELDS.get((method, self.path), (frozenset(), frozenset()))
+        problems = [f"lacks {name}" for name in required - body.keys()]
+        problems += [f"has the unknown field {name}" for name in body.keys() - required - allowed]
+        problems += [f"has the unknown option {name}" for name in body.get("options", {}).keys() - OPTIONS]
+        problems += [f"has the unknown parameter {name}" for name in body.get("parameters", {}).keys() - OPTIONS]
+        self.fake.problems += [f"{method} {self.path} {problem}" for problem in problems]
+        return dict(body)
+
+    def _drain(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    # -- blobs: ollama.md "Registering a model", blobs
+
+    def _blob(self, method: str, digest: str) -> None:
+        if not _DIGEST.fullmatch(digest):
+            return self._json(400, {"error": "invalid digest format"})
+        if method == "HEAD":
+            return self._empty(200 if digest in self.fake.blobs else 404)
+        if "Content-Length" not in self.headers:
+            self.fake.problems.append("a blob without Content-Length")
+            return self._json(411, {"error": "length required"})
+        content = self._receive(int(self.headers["Content-Length"]))
+        true = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.fake.blobs[true] = content  # wrong content stays stored under its true digest
+        if true != digest:
+            return self._json(400, {"error": f'digest mismatch, expected "{digest}", got "{true}"'})
+        return self._empty(201)
+
+    def _receive(self, length: int) -> bytes:
+        pieces: list[bytes] = []
+        while length:
+            if self._fault is not None and self._fault.kind == "drop" and len(pieces) >= self._fault.after:
+                self.close_connection = True
+                raise ConnectionAbortedError
+            piece = self.rfile.read(min(length, 65536))
+            if not piece:
+                raise ConnectionResetError
+            time.sleep(self.fake.piece_s)
+            pieces.append(piece)
+            length -= len(piece)
+        return b"".join(pieces)
+
+    # -- models
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        model = self.fake.models[name]
+        size = len(self.fake.blobs.get(model.blob, b""))
+        return {"name": name, "model": name, "digest": model.digest, "size": size, "details": {"family": "llama"}}
+
+    def _unknown(self, name: str) -> None:
+        # ollama.md "Errors", unknown model
+        self._json(404, {"error": f"model '{name}' not found"})
+
+    def _create(self, body: dict[str, Any]) -> None:
+        name, files = body["model"], body["files"]
+        (file_name, digest), *_ = files.items()
+        if not file_name.endswith(".gguf"):  # ollama.md "Errors", create
+            return self._json(400, {"error": "unknown type"})
+        lines: list[dict[str, Any]] = [{"status": "parsing GGUF"}]
+        if digest not in self.fake.blobs:  # ollama.md "Errors", create: blob missing
+            path = f"/models/blobs/{digest.replace(':', '-')}"
+            self._stream([{"error": f"open {path}: no such file or directory"}])
+            return None
+        content = self.fake.blobs[digest]
+        if not content.startswith(b"GGUF") and self.fake.rewrites:  # ollama.md "Errors", bad GGUF (new)
+            return self._json(500, {"error": "failed to validate GGUF with llama-quantize: exit status 1"})
+        if body.get("template", "").count("{{") != body.get("template", "").count("}}"):
+            # ollama.md "Errors", bad template
+            self._stream([*lines, {"error": "template error: template: :1: unclosed action"}])
+            return None
+        served = self._copied(digest)
+        lines += [
+            {"status": f"using existing layer {digest}"},
+            {"status": f"creating new layer {served}"},
+            {"status": "writing manifest"},
+        ]
+        if self._stream(lines, last={"status": "success"}):
+            licences = body.get("license", ())
+            self.fake.models[name] = Model(
+                blob=served,
+                template=body.get("template", ""),
+                system=body.get("system", ""),
+                parameters=body.get("parameters", {}),
+                licences=(licences,) if isinstance(licences, str) else tuple(licences),
+            )
+        return None
+
+    def _copied(self, digest: str) -> str:
+        """ollama.md "create": same size, another digest, and COPY is idempotent. (Here: another last word.)"""
+        content = self.fake.blobs[digest]
+        if not self.fake.rewrites or content.endswith(b"COPY"):
+            return digest
+        content = content[:-4] + b"COPY"
+        served = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.fake.blobs[served] = content
+        return served
+
+    def _show(self, body: dict[str, Any]) -> None:
+        # ollama.md "Templates", last paragraph: modelfile, parameters (text), template, system, details, model_info …
+        model = self.fake.models.get(body["model"])
+        if model is None:
+            return self._unknown(body["model"])
+        shown = {
+            "modelfile": f"# Modelfile\n\nFROM /var/lib/models/blobs/{model.blob.replace(':', '-')}\nTEMPLATE …\n",
+            "parameters": "\n".join(_printed(model.parameters)),
+            "template": model.template,
+            "details": {"family": "llama"},
+            "model_info": {},
+            "capabilities": ["completion"],
+        }
+        if model.system:
+            shown["system"] = model.system
+        return self._json(200, shown | self.fake.show_override)
+
+    def _copy(self, body: dict[str, Any]) -> None:
+        # ollama.md "pull from loopback": copy and delete leave the blobs intact
+        if body["source"] not in self.fake.models:
+            return self._unknown(body["source"])
+        self.fake.models[body["destination"]] = self.fake.models[body["source"]]
+        return self._empty(200)
+
+    def _delete(self, body: dict[str, Any]) -> None:
+        if self.fake.models.pop(body["model"], None) is None:
+            return self._unknown(body["model"])
+        return self._empty(200)
+
+    def _unload(self, body: dict[str, Any]) -> None:
+        # ollama.md "Chat, limits, memory": done_reason unload
+        if body["keep_alive"] != 0:
+            self.fake.problems.append("generate is used for unloading only")
+        if body["model"] not in self.fake.models:
+            return self._unknown(body["model"])
+        self.fake.loaded.discard(body["model"])
+        answer = {"model": body["model"], "created_at": _NOW, "response": "", "done": True, "done_reason": "unload"}
+        return self._json(200, answer)
+
+    # -- chat: ollama.md "Chat, limits, memory"
+
+    def _chat(self, body: dict[str, Any]) -> None:
+        name, options = body["model"], body["options"]
+        if "num_ctx" not in options:
+            self.fake.problems.append("chat without num_ctx")
+        if name not in self.fake.models:
+            return self._unknown(name)
+        self.fake.loaded.add(name)
+        words = sum(len(message["content"].split()) for message in body["messages"])
+        if words > options.get("num_ctx", 4096) and body.get("truncate") is False:
+            return self._json(400, {"error": self._too_long(words, options["num_ctx"])})
+        pieces = list(self.fake.answer)[: options.get("num_predict")]
+        cut = len(pieces) < len(self.fake.answer)
+        lines = [
+            {"model": name, "created_at": _NOW, "message": {"role": "assistant", "content": piece}, "done": False}
+            for piece in pieces
+        ]
+        last = {
+            "model": name,
+            "created_at": _NOW,
+            "message": {"role": "assistant", "content": ""},
+            "done": True,
+            "done_reason": "length" if cut else "stop",
+            "total_duration": 900_000_000,
+            "load_duration": 250_000_000,
+            "prompt_eval_count": 20,
+            "prompt_eval_duration": 100_000_000,
+            "eval_count": len(pieces),
+            "eval_duration": len(pieces) * 50_000_000,
+        }
+        self._stream(lines, last=last)
+        return None
+
+    def _too_long(self, words: int, context: int) -> str:
+        if not self.fake.rewrites:
+            return "the input length exceeds the context length"
+        said = f"request ({words} tokens) exceeds the available context size ({context} tokens), try increasing it"
+        details = {"code": 400, "message": said, "type": "exceed_context_size_error"}
+        return json.dumps({"error": {**details, "n_prompt_tokens": words, "n_ctx": context}})  # JSON inside the text
+
+    # -- HTTP
+
+    def _json(self, status: int, value: object) -> None:
+        content = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def _empty(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _stream(self, lines: Iterable[Mapping[str, Any]], last: Mapping[str, Any] | None = None) -> bool:
+        """Sends NDJSON; the status stays 200 whatever comes (ollama.md "create"). Returns whether ``last`` was sent."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        fault = self._fault
+        for number, line in enumerate([*lines, *([last] if last is not None else [])]):
+            if fault is not None and number == fault.after:
+                return self._break(fault)
+            self._chunk(json.dumps(line).encode() + b"\n")
+            time.sleep(self.fake.piece_s)
+        self._chunk(b"")
+        return last is not None
+
+    def _break(self, fault: Fault) -> bool:
+        if fault.kind == "error":
+            self._chunk(json.dumps({"error": fault.text}).encode() + b"\n")
+            self._chunk(b"")
+            return False
+        self.close_connection = True
+        if fault.kind == "hang":
+            self._wait_for_the_client_to_go()
+        return False
+
+    def _wait_for_the_client_to_go(self) -> None:
+        self.connection.settimeout(0.05)
+        while not self.fake.stopping.is_set():
+            try:
+                if not self.connection.recv(1):
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+        self.fake.abandoned += 1
+
+    def _chunk(self, content: bytes) -> None:
+        self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
+        self.wfile.flush()
+
+
+_NOW = "2026-01-01T00:00:00Z"
+
+
+def _printed(parameters: Mapping[str, Any]) -> Iterable[str]:
+    """As Ollama prints them (docs/api.md, "Show Model Information"): a padded name and a Go literal; lists by line."""
+    for name, value in sorted(parameters.items(), reverse=True):
+        for item in value if isinstance(value, list) else [value]:
+            literal = f'"{item}"' if isinstance(item, str) else f"{item:g}"
+            yield f"{name:<30} {literal}"
