@@ -6,7 +6,7 @@ It is a Source itself. Each role's signed part is an attribute; bytes are made w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -40,13 +40,15 @@ from bbj_desktop.core.release import (
     Role,
     Variant,
 )
-from bbj_desktop.services.registry.client import blob_path
+from bbj_desktop.services.registry.client import Registry, blob_path
 from bbj_desktop.services.registry.layout import ISSUED, catalogue_target, channel_paths, manifest_target
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 THRESHOLDS = {"root": 2, "targets": 2, "snapshot": 1, "timestamp": 1, "beta": 1, "stable": 2}
 CHANNELS = ("beta", "stable")
 Signed = Root | Timestamp | Snapshot | Targets
+Open = Callable[[], Registry]
+"""Opens the client anew, as each start of the program does."""
 
 
 @dataclass

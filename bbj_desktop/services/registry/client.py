@@ -74,6 +74,10 @@ class Registry:
         self._now = now
         self._view: View | None = None
 
+    @property
+    def lock_path(self) -> Path:
+        return self._state / "lock"
+
     @classmethod
     def open(
         cls, source: Source, state: Path, *, initial_root: bytes | None = None, now: Callable[[], datetime] = _utc_now
@@ -222,7 +226,7 @@ class Registry:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """python-tuf's state has one writer at a time."""
-        with FileLock(self._state / "lock", timeout_s=LOCK_TIMEOUT_S, what="the trusted registry metadata"):
+        with FileLock(self.lock_path, timeout_s=LOCK_TIMEOUT_S, what="the trusted registry metadata"):
             yield
 
     def _read(self, view: View, target: str, cancel: Cancel) -> bytes:

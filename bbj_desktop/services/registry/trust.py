@@ -135,8 +135,6 @@ def _mixed(address: str, said: str) -> MixAndMatchError:
 
 
 def _download_error(error: DownloadError, address: str) -> BBjDesktopError:
-    if isinstance(error.__cause__, BBjDesktopError):
-        return error.__cause__
     if isinstance(error, DownloadLengthMismatchError):
         return _mixed(address, str(error))
     if isinstance(error, SlowRetrievalError):
