@@ -12,7 +12,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
@@ -281,7 +281,6 @@ class _Handler(BaseHTTPRequestHandler):
         (file_name, digest), *_ = files.items()
         if not file_name.endswith(".gguf"):  # ollama.md "Errors", create
             return self._json(400, {"error": "unknown type"})
-        lines: list[dict[str, Any]] = [{"status": "parsing GGUF"}]
         if digest not in self.fake.blobs:  # ollama.md "Errors", create: blob missing
             path = f"/models/blobs/{digest.replace(':', '-')}"
             self._stream([{"error": f"open {path}: no such file or directory"}])
@@ -291,24 +290,27 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json(500, {"error": "failed to validate GGUF with llama-quantize: exit status 1"})
         if body.get("template", "").count("{{") != body.get("template", "").count("}}"):
             # ollama.md "Errors", bad template
-            self._stream([*lines, {"error": "template error: template: :1: unclosed action"}])
+            self._stream([{"status": "parsing GGUF"}, {"error": "template error: template: :1: unclosed action"}])
             return None
-        served = self._copied(digest)
-        lines += [
-            {"status": f"using existing layer {digest}"},
-            {"status": f"creating new layer {served}"},
-            {"status": "writing manifest"},
-        ]
-        if self._stream(lines, last={"status": "success"}):
-            licences = body.get("license", ())
-            self.fake.models[name] = Model(
-                blob=served,
-                template=body.get("template", ""),
-                system=body.get("system", ""),
-                parameters=body.get("parameters", {}),
-                licences=(licences,) if isinstance(licences, str) else tuple(licences),
-            )
+        self._stream(self._creation(name, digest, body))
         return None
+
+    def _creation(self, name: str, digest: str, body: dict[str, Any]) -> Iterator[dict[str, str]]:
+        """ollama.md "create": the streamed lines. The model is there before "success" is said, not if it breaks off."""
+        yield {"status": "parsing GGUF"}
+        yield {"status": f"using existing layer {digest}"}
+        served = self._copied(digest)
+        yield {"status": f"creating new layer {served}"}
+        yield {"status": "writing manifest"}
+        licences = body.get("license", ())
+        self.fake.models[name] = Model(
+            blob=served,
+            template=body.get("template", ""),
+            system=body.get("system", ""),
+            parameters=body.get("parameters", {}),
+            licences=(licences,) if isinstance(licences, str) else tuple(licences),
+        )
+        yield {"status": "success"}
 
     def _copied(self, digest: str) -> str:
         """ollama.md "create": same size, another digest, and COPY is idempotent. (Here: another last word.)"""
@@ -390,7 +392,7 @@ class _Handler(BaseHTTPRequestHandler):
             "eval_count": len(pieces),
             "eval_duration": len(pieces) * 50_000_000,
         }
-        self._stream(lines, last=last)
+        self._stream([*lines, last])
         return None
 
     def _too_long(self, words: int, context: int) -> str:
@@ -416,30 +418,31 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def _stream(self, lines: Iterable[Mapping[str, Any]], last: Mapping[str, Any] | None = None) -> bool:
-        """Sends NDJSON; the status stays 200 whatever comes (ollama.md "create"). Returns whether ``last`` was sent."""
+    def _stream(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Sends NDJSON; the status stays 200 whatever comes (ollama.md "create")."""
         self.send_response(200)
         self.send_header("Content-Type", "application/x-ndjson")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        fault = self._fault
-        for number, line in enumerate([*lines, *([last] if last is not None else [])]):
-            if fault is not None and number == fault.after:
-                return self._break(fault)
+        iterator = iter(lines)
+        number = 0
+        while self._fault is None or number < self._fault.after:
+            line = next(iterator, None)
+            if line is None:
+                return self._chunk(b"")
             self._chunk(json.dumps(line).encode() + b"\n")
             time.sleep(self.fake.piece_s)
-        self._chunk(b"")
-        return last is not None
+            number += 1
+        return self._break(self._fault)
 
-    def _break(self, fault: Fault) -> bool:
+    def _break(self, fault: Fault) -> None:
         if fault.kind == "error":
             self._chunk(json.dumps({"error": fault.text}).encode() + b"\n")
             self._chunk(b"")
-            return False
+            return
         self.close_connection = True
         if fault.kind == "hang":
             self._wait_for_the_client_to_go()
-        return False
 
     def _wait_for_the_client_to_go(self) -> None:
         self.connection.settimeout(0.05)

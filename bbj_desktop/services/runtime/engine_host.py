@@ -105,7 +105,7 @@ def _fail(answers: TextIO, text: str, *, missing: bool) -> int:
 
 
 def _end_with_stdin() -> NoReturn:
-    while sys.stdin.buffer.read(4096):
+    while os.read(0, 4096):  # not through sys.stdin, whose lock would be missed at an orderly end
         pass
     os._exit(0)  # native threads may be busy; nothing here needs tidying up
 
