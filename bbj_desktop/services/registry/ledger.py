@@ -136,9 +136,11 @@ class Ledger:
         self.targets = Targets(delegations=Delegations({}, {}))
         for channel, plan in channels.items():
             self._delegate(channel, plan)
-        self.channels = {channel: Targets(version=0) for channel in channels}
-        self.snapshot = Snapshot(version=0, meta={})
-        self.timestamp = Timestamp(version=0)
+        self.channels = {channel: Targets() for channel in channels}
+        self.snapshot = Snapshot(meta={})
+        self.timestamp = Timestamp()
+        for signed in (*self.channels.values(), self.snapshot, self.timestamp):
+            signed.version = 0  # the first commit makes it 1
         self._write_versioned("root", self.root)
         self._announce("targets", self._write_versioned("targets", self.targets), self.targets.version)
 
