@@ -49,7 +49,7 @@ _NVIDIA_SIGNS = (
     "/dev/nvmap",  # Jetson
 )
 _ID_LISTS = ("/usr/share/libdrm/amdgpu.ids", "/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids")
-_PCI_VENDORS_OF_GPUS = ("0x1002", "0x10de", "0x8086")
+_VENDORS_IN_SYSFS = ("0x1002", "0x8086")  # AMD, Intel: what NVML doesn't know
 _MAX_FILE_BYTES = 2**20
 
 
@@ -80,7 +80,7 @@ def has_nvidia_driver(root: Path = Path("/")) -> bool:
 
 def has_cards(files: dict[str, str]) -> bool:
     """Whether there is a graphics card whose driver is worth asking."""
-    return any("/sys/class/drm/" in path and text.strip() in _PCI_VENDORS_OF_GPUS for path, text in files.items())
+    return any("/sys/class/drm/" in path and text.strip() in _VENDORS_IN_SYSFS for path, text in files.items())
 
 
 def read_cards(root: str = "/") -> Iterator[tuple[str, Any]]:
@@ -91,7 +91,7 @@ def read_cards(root: str = "/") -> Iterator[tuple[str, Any]]:
     base = Path(root)
     files: dict[str, str] = {}
     for vendor_path, vendor in _read(base, _found(base, "/sys/class/drm/card*/device/vendor")).items():
-        if vendor.strip() not in _PCI_VENDORS_OF_GPUS:
+        if vendor.strip() not in _VENDORS_IN_SYSFS:
             continue
         card = vendor_path.removesuffix("/device/vendor")
         found = _read(base, (path for name in _CARD_FILES for path in _found(base, f"{card}/{name}")))
@@ -118,7 +118,7 @@ def _is_about(line: str, devices: set[str]) -> bool:
     if line.startswith("\t\t"):
         return False
     number = line.strip()[:4].lower()
-    return number in devices or (not line.startswith("\t") and f"0x{number}" in _PCI_VENDORS_OF_GPUS)
+    return number in devices or (not line.startswith("\t") and f"0x{number}" in _VENDORS_IN_SYSFS)
 
 
 def environment_of_container() -> dict[str, str]:
