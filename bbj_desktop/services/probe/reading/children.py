@@ -139,7 +139,10 @@ def _creation_flags() -> int:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """The process is still unreaped here, so its number can't belong to another one yet. Windows: never run so far."""
+    """Either the process is unreaped or one that it started is left: the group's number can't be another one's yet.
+
+    Windows: never run so far.
+    """
     if sys.platform == "win32":
         subprocess.run(["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False)
     else:
