@@ -144,6 +144,11 @@ class ReleaseServer:
         file = self.files.joinpath(*path.split("/"))
         return _content_of(file, file.stat().st_mtime_ns) if file.is_file() and ".." not in path.split("/") else None
 
+    @property
+    def connections(self) -> int:
+        """Connections that were ever opened."""
+        return self._server.accepted
+
     def answer(self, handler: Handler, path: str) -> bool:
         """Lets a subclass answer a path of its own; True when it has."""
         del handler, path
@@ -154,6 +159,8 @@ class ReleaseServer:
             return sum(request.sent_bytes for request in self.requests if path in {None, request.path})
 
     def close(self) -> None:
+        if self.closing.is_set():
+            return
         self.closing.set()
         self._server.shutdown()
         self._server.end_connections()
@@ -187,12 +194,14 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(address, handler)
+        self.accepted = 0
         self._open: set[socket.socket] = set()
 
     def process_request(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: tuple[str, int] | str
     ) -> None:
         assert isinstance(request, socket.socket)
+        self.accepted += 1
         self._open.add(request)
         super().process_request(request, client_address)
 
@@ -244,7 +253,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def head(self, status: int, headers: Mapping[str, str]) -> None:
         self.current.status = status
-        self.send_response(status)
+        self.send_response_only(status)
+        if "Date" not in headers:
+            self.send_header("Date", self.date_time_string())
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()

@@ -116,20 +116,27 @@ class WebStream:
         self.offset, self.total_bytes = _extent(response, what, offset, length)
         etag = response.headers.get("etag", "")
         self.validator = etag if etag.startswith('"') else None
-        self._response = response
+        self._pieces = response.iter_raw()
+        self._left = int(response.headers.get("content-length", -1))
         self._pace = pace
         self._guard = guard
 
     def __iter__(self) -> Iterator[bytes]:
-        pieces = self._response.iter_raw()
         while True:
             begun = time.monotonic()
             with self._guard():
-                piece = next(pieces, None)
+                piece = next(self._pieces, None)
             if piece is None:
                 return
+            self._left -= len(piece)
             self._pace.add(time.monotonic() - begun, len(piece))
             yield piece
+
+    def finish(self) -> None:
+        """Lets an answer that was read to its last byte see its end: only then is its connection used again."""
+        if self._left == 0:
+            for _ in self._pieces:
+                pass
 
 
 class _Guard:
@@ -214,7 +221,10 @@ class WebSource:
             try:
                 _refuse_unusable(response, what, validator)
                 pace = _Pace(self._network, what)
-                yield WebStream(response, what, offset=offset, length=length, pace=pace, guard=guard)
+                stream = WebStream(response, what, offset=offset, length=length, pace=pace, guard=guard)
+                yield stream
+                with suppress(*FOREIGN):
+                    stream.finish()
             finally:
                 with suppress(*FOREIGN):
                     response.close()
