@@ -46,7 +46,7 @@ def chat(session: Session) -> Outcome:
         elif question:
             answers += _turn(session, conversation, question)
     result = ChatResult(version=conversation.version.key, answers=answers)
-    return Outcome(result, lambda _screen: None)
+    return Outcome(result, lambda _screen: None, one_line=True)
 
 
 def _next_question(session: Session) -> str | None:

@@ -103,7 +103,8 @@ def _run_command(session: Session) -> int:
 
     outcome = getattr(import_module(f"bbj_desktop.cli.{module}"), function)(session)
     if session.screen.json:
-        session.screen.document(session.arguments.command, result=outcome.result.model_dump(mode="json"))
+        result = outcome.result.model_dump(mode="json")
+        session.screen.document(session.arguments.command, one_line=outcome.one_line, result=result)
     else:
         outcome.show(session.screen)
     sys.stdout.flush()

@@ -39,11 +39,13 @@ class Outcome:
         result: For ``--json``.
         show: Prints it for a person.
         exit_code: 0 unless the command documents another.
+        one_line: With ``--json`` the result is the last of several lines.
     """
 
     result: BaseModel
     show: Callable[[Screen], None]
     exit_code: int = 0
+    one_line: bool = False
 
 
 @dataclass

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 
 from bbj_desktop.cli.main import run
 from bbj_desktop.core.settings import SETTINGS
+from tests.cli.world import World, make_world
+from tests.fakes.ollama import FakeOllama
 
 
 @dataclass(frozen=True)
@@ -83,3 +86,37 @@ def call(capsys: pytest.CaptureFixture[str], policy: Path) -> Call:
 
 PROGRAM = (sys.executable, "-m", "bbj_desktop")
 """The command that starts the program in a process of its own."""
+
+
+@pytest.fixture(scope="session")
+def made_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A registry with one release; made once, because encrypted keys take their time."""
+    world = make_world(tmp_path_factory.mktemp("Welt"))
+    world.publish("2026.1", quantisations=("Q4_0", "Q8_0"))
+    return world
+
+
+@pytest.fixture
+def world(made_world: World, tmp_path: Path) -> World:
+    """A copy of it that the test may change."""
+    folder = tmp_path / "Welt"
+    shutil.copytree(made_world.folder.parent, folder)
+    return World(folder / made_world.folder.name, folder / made_world.keys.name, made_world.identity)
+
+
+@pytest.fixture
+def ollama(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
+    """An Ollama that answers, and that the settings name."""
+    with FakeOllama() as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.address)
+        monkeypatch.setenv("BBJ_DESKTOP_RUNTIME", "ollama")
+        yield server
+
+
+@pytest.fixture
+def customer(call: Call, world: World, ollama: FakeOllama) -> Call:
+    """A customer who trusts the registry and has an Ollama."""
+    assert ollama.models == {}
+    called = call("registry", "add", world.folder, "--root", world.root, "--fingerprint", world.identity)
+    assert called.code == 0, called.err
+    return call

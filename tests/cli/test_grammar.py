@@ -109,5 +109,6 @@ def test_without_pyside_the_window_says_what_to_type(
 
 
 def test_a_probe_child_is_started_by_a_hidden_first_argument() -> None:
-    done = subprocess.run([*PROGRAM, "--probe-child", "cpu"], capture_output=True, check=False, timeout=30)
-    assert b"no command" not in done.stderr
+    command = [*PROGRAM, "--probe-child", "nobody"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stderr) == (1, "There is no reader 'nobody'.\n")
