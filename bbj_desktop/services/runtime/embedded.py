@@ -93,7 +93,10 @@ class EmbeddedRuntime:
         except Cancelled:
             yield Finished(statistics=watch.statistics("cancelled", load_s=load_s))
         except (EngineCrashedError, EngineMissingError) as error:
-            raise self._explained(error) from error
+            reason = self._obituary()
+            if reason is None:
+                raise
+            raise reason from error
 
     def _engine_for(self, version: InstalledVersion, cancel: Cancel) -> tuple[Engine, bool]:
         """The engine with this version loaded, and whether it was started for it."""
@@ -110,14 +113,14 @@ class EmbeddedRuntime:
             self._engine, self._loaded = self._launch(config, cancel), version
             return self._engine, True
 
-    def _explained(self, error: EngineError) -> EngineError:
-        """The reason why the engine ended, instead of the broken connection that it was noticed by; the next request
-        starts a new one."""
+    def _obituary(self) -> EngineError | None:
+        """Why the engine ended, which says more than the broken connection that it was noticed by; None if it lives.
+        The next request starts a new one."""
         with self._lock:
             obituary = self._engine.obituary() if self._engine is not None else None
             if obituary is not None:
                 self._end()
-        return obituary or error
+        return obituary
 
     def tags(self) -> tuple[str, ...]:
         return ()

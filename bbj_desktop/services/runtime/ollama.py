@@ -16,7 +16,6 @@ from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.errors import (
     BBjDesktopError,
     Cancelled,
-    EngineError,
     EngineMismatchError,
     EngineMissingError,
     EngineRefusedError,
@@ -232,7 +231,7 @@ class OllamaRuntime:
         """Empty when Ollama can't be reached."""
         try:
             return tuple(self._api.tags())
-        except EngineError:
+        except EngineMissingError:
             return ()
 
     def running(self) -> tuple[RunningModel, ...]:
