@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import stat
 import sys
 from collections.abc import Callable, Sequence
@@ -28,8 +29,10 @@ from bbj_desktop.services.registry.publish import (
     promote,
     publish,
     refresh_timestamp,
+    renew,
     withdraw,
 )
+from bbj_desktop.services.registry.root import describe_root
 from bbj_desktop.services.transfer.sources import open_source
 from tests.fakes.gguf import CHATML, TOKENS, tiny_gguf
 from tests.fakes.release_server import ReleaseServer
@@ -53,7 +56,6 @@ class Makers:
         self.keys = place / "geheime Schlüssel"
         self.models = place / "Modelle von heute"
         self.models.mkdir(parents=True)
-        self.root = create_registry(self.folder, self.keys, PASSPHRASE)
         self.events: list[Event] = []
 
     def model(self, name: str = "tiny.Q4_0.gguf", content: bytes | None = None) -> Path:
@@ -108,9 +110,20 @@ class Makers:
         return self.reader(state).offering(channel, Cancel(), app_version="1.0.0")
 
 
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new registry with its keys, made once: stretching a passphrase takes its time."""
+    place = tmp_path_factory.mktemp("fresh")
+    makers = Makers(place)
+    create_registry(makers.folder, makers.keys, PASSPHRASE)
+    return place
+
+
 @pytest.fixture
-def makers(tmp_path: Path) -> Makers:
-    return Makers(tmp_path)
+def makers(tmp_path: Path, fresh: Path) -> Makers:
+    makers = Makers(tmp_path)
+    shutil.copytree(fresh, tmp_path, dirs_exist_ok=True)
+    return makers
 
 
 def refused(makers: Makers, draft: ReleaseDraft, match: str) -> PublishError:
@@ -207,7 +220,7 @@ def test_promoting_signs_the_same_manifest_with_the_keys_of_stable(makers: Maker
 
 def test_promoting_needs_two_keys_of_stable(makers: Makers) -> None:
     makers.publish(makers.draft())
-    (makers.keys / "stable-2.pem").unlink()
+    (makers.keys / "stable-2.key").unlink()
     with pytest.raises(PublishError, match="needs 2 signatures; the keys for 1 are here"):
         promote(makers.folder, makers.keys, PASSPHRASE, **NAME)
 
@@ -270,6 +283,19 @@ def test_a_refresh_of_a_young_registry_writes_the_timestamp_only(makers: Makers)
     refresh_timestamp(makers.folder, makers.keys, PASSPHRASE)
     after = makers.files()
     assert [path for path in after if after[path] != before.get(path)] == ["metadata/timestamp.json"]
+
+
+def test_long_lived_roles_can_be_signed_anew(makers: Makers, state: Path) -> None:
+    makers.offering(state)
+    renew(makers.folder, makers.keys, PASSPHRASE, "root", "targets", "stable")
+    written = {path.name for path in (makers.folder / "metadata").iterdir()}
+    assert {"2.root.json", "2.targets.json", "2.stable.json"} <= written
+    assert makers.offering(state, "stable").offers == ()
+
+
+def test_an_unknown_role_cannot_be_signed_anew(makers: Makers) -> None:
+    with pytest.raises(NotFoundError, match="nightly"):
+        renew(makers.folder, makers.keys, PASSPHRASE, "nightly")
 
 
 # what is refused
@@ -372,10 +398,10 @@ def test_a_second_registry_in_the_same_folder_is_refused(makers: Makers, tmp_pat
 
 
 def test_keys_are_never_overwritten(makers: Makers, tmp_path: Path) -> None:
-    before = (makers.keys / "root-1.pem").read_bytes()
+    before = (makers.keys / "root-1.key").read_bytes()
     with pytest.raises(PublishError, match="already"):
         create_registry(tmp_path / "another", makers.keys, PASSPHRASE)
-    assert (makers.keys / "root-1.pem").read_bytes() == before
+    assert (makers.keys / "root-1.key").read_bytes() == before
 
 
 def test_an_empty_passphrase_is_refused(tmp_path: Path) -> None:
@@ -389,6 +415,12 @@ def test_a_folder_without_a_registry_is_said(makers: Makers, tmp_path: Path) -> 
     assert not (tmp_path / "nothing").exists()
 
 
+def test_a_damaged_key_is_said(makers: Makers) -> None:
+    (makers.keys / "timestamp-1.key").write_text("{}")
+    with pytest.raises(PublishError, match="usable key"):
+        refresh_timestamp(makers.folder, makers.keys, PASSPHRASE)
+
+
 def test_two_writers_at_once_are_refused(makers: Makers) -> None:
     with FileLock(makers.folder / ".lock"), pytest.raises(StoreBusyError):
         refresh_timestamp(makers.folder, makers.keys, PASSPHRASE)
@@ -398,19 +430,21 @@ def test_two_writers_at_once_are_refused(makers: Makers) -> None:
 
 
 def test_private_keys_are_encrypted_and_their_owner_s_alone(makers: Makers) -> None:
-    for path in makers.keys.glob("*.pem"):
-        assert path.read_bytes().startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    for path in makers.keys.glob("*.key"):
+        key = json.loads(path.read_text())
+        assert (key["n"], len(bytes.fromhex(key["sealed"]))) == (2**16, 32 + 16)  # scrypt's cost; key and its tag
         if sys.platform != "win32":
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_root_is_signed_by_two_of_three(makers: Makers) -> None:
-    root = next(role for role in makers.root.roles if role.name == "root")
+    description = describe_root((makers.folder / "metadata" / "1.root.json").read_bytes())
+    root = next(role for role in description.roles if role.name == "root")
     assert (root.threshold, len(root.keys)) == (2, 3)
 
 
 def test_everyday_publishing_needs_no_root_key(makers: Makers, state: Path) -> None:
-    for path in [*makers.keys.glob("root-*.pem"), *makers.keys.glob("targets-*.pem")]:
+    for path in [*makers.keys.glob("root-*.key"), *makers.keys.glob("targets-*.key")]:
         path.unlink()
     makers.publish(makers.draft())
     assert len(makers.offering(state).offers) == 1

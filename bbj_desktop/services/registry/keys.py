@@ -1,29 +1,34 @@
-"""The keys that a registry is signed with: Ed25519, each in an encrypted file of its own.
+"""The keys that a registry is signed with: Ed25519, each sealed with a passphrase in a file of its own.
 
-Files: ``<role>-<n>.pem``, PKCS #8 encrypted with the passphrase, readable by their owner only. Whoever keeps keys
-elsewhere (another machine, a token) gives another ``Signers``.
+Files: ``<role>-<n>.key``, JSON, readable by their owner only: the public key in plain, the private one sealed with
+AES-256-GCM under scrypt of the passphrase. (PKCS #8 as cryptography writes it stretches a passphrase by 2,048 rounds of
+PBKDF2 only: too few for keys that everything hangs on.) Whoever keeps keys elsewhere gives another ``Signers``.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from pydantic import BaseModel, ConfigDict, Field
 from securesystemslib.signer import CryptoSigner, Signer  # type: ignore[attr-defined]  # its __all__ is computed
 
-from bbj_desktop.core.errors import PublishError
+from bbj_desktop.core.documents import parse_document
+from bbj_desktop.core.errors import FormatError, PublishError
+
+KEY_FORMAT = 1
+SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**16, 8, 1  # 64 MiB and about 0.2 seconds
+SALT_BYTES, NONCE_BYTES, SEALING_KEY_BYTES = 16, 12, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +66,34 @@ class Signers(Protocol):
         ...
 
 
+class _KeyFile(BaseModel):
+    """What stands in a key file; bytes as hexadecimal digits."""
+
+    model_config = ConfigDict(frozen=True, ser_json_bytes="hex", val_json_bytes="hex")
+
+    format: int = KEY_FORMAT
+    role: str
+    public: bytes
+    n: Annotated[int, Field(ge=2**14, le=2**20)] = SCRYPT_N
+    r: Annotated[int, Field(ge=8, le=16)] = SCRYPT_R
+    p: Annotated[int, Field(ge=1, le=4)] = SCRYPT_P
+    salt: bytes
+    nonce: bytes
+    sealed: bytes
+
+
 class KeyFolder:
     """Keys in files.
 
     Args:
         folder: Where they are.
-        passphrase: The one that encrypts them all.
+        passphrase: The one that seals them all.
     """
 
     def __init__(self, folder: Path, passphrase: str) -> None:
         self.folder = folder
         self._passphrase = passphrase.encode()
+        self._salt = secrets.token_bytes(SALT_BYTES)
         self._loaded: dict[str, tuple[CryptoSigner, ...]] = {}
 
     def generate(self, role: str, count: int) -> tuple[CryptoSigner, ...]:
@@ -82,35 +104,51 @@ class KeyFolder:
         """
         if not self._passphrase:
             raise PublishError("Keys aren't kept without a passphrase.", hint="Give one; a sentence is best.")
-        signers = tuple(CryptoSigner(Ed25519PrivateKey.generate()) for _ in range(count))
-        for number, signer in enumerate(signers, start=1):
-            self._write(self.folder / f"{role}-{number}.pem", signer)
-        self._loaded[role] = signers
-        return signers
+        privates = [Ed25519PrivateKey.generate() for _ in range(count)]
+        for number, private in enumerate(privates, start=1):
+            _write(self.folder / f"{role}-{number}.key", self._seal(role, private))
+        self._loaded[role] = tuple(CryptoSigner(private) for private in privates)
+        return self._loaded[role]
 
     def signers(self, role: str) -> tuple[CryptoSigner, ...]:
         if role not in self._loaded:
-            self._loaded[role] = tuple(self._read(path) for path in sorted(self.folder.glob(f"{role}-*.pem")))
+            self._loaded[role] = tuple(self._open(path) for path in sorted(self.folder.glob(f"{role}-*.key")))
         return self._loaded[role]
 
-    def _write(self, path: Path, signer: CryptoSigner) -> None:
-        private = load_pem_private_key(signer.private_bytes, password=None)
-        pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(self._passphrase))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(pem)
-                file.flush()
-                os.fsync(file.fileno())
-        except FileExistsError as error:
-            raise PublishError(f"There is a key {path} already.", hint="Choose another folder for the keys.") from error
-        except OSError as error:
-            raise PublishError(f"The key {path} can't be written: {error.strerror}.") from error
+    def _seal(self, role: str, private: Ed25519PrivateKey) -> _KeyFile:
+        nonce, public = secrets.token_bytes(NONCE_BYTES), private.public_key().public_bytes_raw()
+        sealing = AESGCM(_stretched(self._passphrase, self._salt, SCRYPT_N, SCRYPT_R, SCRYPT_P))
+        sealed = sealing.encrypt(nonce, private.private_bytes_raw(), public)
+        return _KeyFile(role=role, public=public, salt=self._salt, nonce=nonce, sealed=sealed)
 
-    def _read(self, path: Path) -> CryptoSigner:
+    def _open(self, path: Path) -> CryptoSigner:
         try:
-            return CryptoSigner(load_pem_private_key(path.read_bytes(), self._passphrase))
+            file = parse_document(_KeyFile, path.read_bytes(), what=f"key ({path})", newest=KEY_FORMAT)
+            sealing = AESGCM(_stretched(self._passphrase, file.salt, file.n, file.r, file.p))
+            raw = sealing.decrypt(file.nonce, file.sealed, file.public)
+            return CryptoSigner(Ed25519PrivateKey.from_private_bytes(raw))
         except OSError as error:
             raise PublishError(f"The key {path} can't be read: {error.strerror}.") from error
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        except InvalidTag as error:
             raise PublishError(f"The key {path} can't be opened.", hint="Is the passphrase right?") from error
+        except (FormatError, ValueError) as error:
+            raise PublishError(f"{path} isn't a usable key: {error}") from error
+
+
+@lru_cache(maxsize=8)
+def _stretched(passphrase: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:
+    """The key that seals keys: once for each salt, so that ten keys don't take ten times as long."""
+    return Scrypt(salt=salt, length=SEALING_KEY_BYTES, n=n, r=r, p=p).derive(passphrase)
+
+
+def _write(path: Path, key: _KeyFile) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(key.model_dump_json(indent=1).encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError as error:
+        raise PublishError(f"There is a key {path} already.", hint="Choose another folder for the keys.") from error
+    except OSError as error:
+        raise PublishError(f"The key {path} can't be written: {error.strerror}.") from error

@@ -180,6 +180,16 @@ class Ledger:
             self._commit_timestamp(None)
         return self.timestamp.expires
 
+    def renew(self, *roles: str) -> None:
+        """Signs roles anew, as they are: ``root``, ``targets``, channels."""
+        if "root" in roles:
+            self.root.version += 1
+            self._write_versioned("root", self.root)
+        if "targets" in roles:
+            self.targets.version += 1
+            self._announce("targets", self._write_versioned("targets", self.targets), self.targets.version)
+        self.commit(*(role for role in roles if role not in self.root.roles))
+
     def _commit_timestamp(self, snapshot: bytes | None) -> None:
         if snapshot is not None:
             self.timestamp.snapshot_meta = MetaFile.from_data(self.snapshot.version, snapshot, ["sha256"])
@@ -203,6 +213,8 @@ class Ledger:
         return metadata.to_bytes(_COMPACT)
 
     def _signers_of(self, role: str) -> list[Signer]:
+        if role not in self.root.roles:
+            self.channel(role)
         delegator = self.root if role in self.root.roles else self.targets
         wanted = delegator.get_delegated_role(role)
         found = [signer for signer in self._signers.signers(role) if signer.public_key.keyid in wanted.keyids]

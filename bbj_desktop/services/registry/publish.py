@@ -52,6 +52,7 @@ __all__ = [
     "promote",
     "publish",
     "refresh_timestamp",
+    "renew",
     "withdraw",
 ]
 
@@ -78,8 +79,8 @@ def create_registry(folder: Path, keys_folder: Path, passphrase: str) -> RootDes
 
     Args:
         folder: To be served by a web server, or to be used as it is.
-        keys_folder: Gets the private keys, each encrypted. The makers take ``root-*.pem`` offline.
-        passphrase: Encrypts the keys.
+        keys_folder: Gets the private keys, sealed. The makers take ``root-*.key`` and ``targets-*.key`` offline.
+        passphrase: Seals the keys.
 
     Raises:
         PublishError: Something is there already, or can't be written.
@@ -190,6 +191,18 @@ def refresh_timestamp(folder: Path, keys_folder: Path, passphrase: str) -> datet
     """
     with _opened(folder, keys_folder, passphrase) as publisher:
         return publisher.ledger.refresh()
+
+
+def renew(folder: Path, keys_folder: Path, passphrase: str, *roles: str) -> None:
+    """Signs roles anew as they are, before their time is over: ``root``, ``targets``, channels.
+
+    Raises:
+        NotFoundError: There is no registry, or no such role.
+        PublishError: Keys are missing, or it can't be written.
+    """
+    with _opened(folder, keys_folder, passphrase) as publisher:
+        publisher.ledger.demand_signers(*roles, "snapshot", "timestamp")
+        publisher.ledger.renew(*roles)
 
 
 @contextmanager
