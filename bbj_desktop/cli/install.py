@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import partial
 
@@ -10,6 +9,7 @@ from bbj_desktop.actions import installing, recommending
 from bbj_desktop.actions.installing import Installed, InstallPlan
 from bbj_desktop.actions.recommending import Recommended
 from bbj_desktop.cli.describe import ROLE_NAMES, show_candidate
+from bbj_desktop.cli.naming import parse_name
 from bbj_desktop.cli.recommend import wishes_of
 from bbj_desktop.cli.results import CandidateView, InstalledView, InstallResult, PlanView, VersionView
 from bbj_desktop.cli.screen import Screen
@@ -21,13 +21,6 @@ from bbj_desktop.core.recommendation import Candidate, Wishes
 from bbj_desktop.core.release import Offering, Role
 from bbj_desktop.core.units import format_bytes, format_seconds
 from bbj_desktop.core.versions import model_name
-
-TARGET = re.compile(
-    r"(?:(?P<name>[a-z][a-z0-9-]*)[:/])?"
-    r"(?:(?P<version>\d{1,6}(?:\.\d{1,6}){0,3}(?:-[a-z0-9]{1,16})?)-)?"
-    r"(?P<size>\d{1,4}(?:\.\d{1,2})?[mb])"
-    r"(?:-(?P<quantisation>[a-z0-9_]+))?"
-)
 
 
 def install(session: Session) -> Outcome:
@@ -86,16 +79,8 @@ def _wishes(session: Session, version: str | None) -> Wishes:
 
 def _parse(text: str, session: Session) -> Wishes:
     """What one MODEL of the command line asks for; options fill in what it leaves open."""
-    match = TARGET.fullmatch(text.strip().lower())
     wishes = _wishes(session, session.arguments.version)
-    if match is None:
-        if re.fullmatch(r"[a-z][a-z0-9-]*", text.lower()):
-            return wishes.model_copy(update={"model": text.lower()})
-        raise UserInputError(f"{text!r} doesn't name a model.", hint="Write it as 7b, bbj-coder:7b or 7b-q4_k_m.")
-    given = {"model": match["name"], "size": match["size"], "version": match["version"]}
-    if match["quantisation"]:
-        given["quantisation"] = match["quantisation"].upper()
-    return wishes.model_copy(update={name: value for name, value in given.items() if value is not None})
+    return wishes.model_copy(update=parse_name(text).given)
 
 
 def _plan(session: Session, wishes: Sequence[Wishes], report: Report, cancel: Cancel) -> tuple[InstallPlan, ...]:

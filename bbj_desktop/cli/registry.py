@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from bbj_desktop.actions import publishing, registering
 from bbj_desktop.actions.publishing import ReleaseName
-from bbj_desktop.cli.install import TARGET
+from bbj_desktop.cli.naming import parse_name
 from bbj_desktop.cli.results import (
     RegistryAddResult,
     RegistryCreateResult,
@@ -129,11 +129,11 @@ def _folders(session: Session) -> tuple[Path, Path]:
 
 def _name(session: Session) -> ReleaseName:
     """RELEASE of the command line: model, version and size. Raises UserInputError when one is missing."""
-    text = session.arguments.release.strip().lower()
-    match = TARGET.fullmatch(text)
-    if match is None or not match["name"] or not match["version"]:
-        raise UserInputError(f"{text!r} doesn't name a release.", hint="Write it as bbj-coder:2026.1-7b.")
-    return ReleaseName(match["name"], Role(session.arguments.role), match["size"], match["version"])
+    text = session.arguments.release
+    name = parse_name(text)
+    if not name.model or not name.version or not name.size:
+        raise UserInputError(f"{text!r} doesn't name one release.", hint="Write it as bbj-coder:2026.1-7b.")
+    return ReleaseName(name.model, Role(session.arguments.role), name.size, name.version)
 
 
 def _released(release: Release, channel: str, verb: str) -> Outcome:

@@ -14,8 +14,9 @@ import pytest
 
 from bbj_desktop.cli.main import run
 from bbj_desktop.core.settings import SETTINGS
-from tests.cli.world import World, make_world
+from bbj_desktop.services.registry.root import identity_of
 from tests.fakes.ollama import FakeOllama
+from tests.fakes.published import Publication
 
 
 @dataclass(frozen=True)
@@ -89,19 +90,25 @@ PROGRAM = (sys.executable, "-m", "bbj_desktop")
 
 
 @pytest.fixture(scope="session")
-def made_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Publication:
     """A registry with one release; made once, because encrypted keys take their time."""
-    world = make_world(tmp_path_factory.mktemp("Welt"))
-    world.publish("2026.1", quantisations=("Q4_0", "Q8_0"))
-    return world
+    publication = Publication.create(tmp_path_factory.mktemp("makers"))
+    publication.publish("2026.1", quantisations=("Q4_0", "Q8_0"), hidden=256)
+    return publication
 
 
 @pytest.fixture
-def world(made_world: World, tmp_path: Path) -> World:
+def publication(made: Publication, tmp_path: Path) -> Publication:
     """A copy of it that the test may change."""
-    folder = tmp_path / "Welt"
-    shutil.copytree(made_world.folder.parent, folder)
-    return World(folder / made_world.folder.name, folder / made_world.keys.name, made_world.identity)
+    below = tmp_path / "Hersteller für BBj"
+    shutil.copytree(made.folder.parent, below)
+    return Publication(*(below / path.name for path in (made.folder, made.keys, made.work)))
+
+
+@pytest.fixture
+def identity(publication: Publication) -> str:
+    """The digest of the registry's first root."""
+    return identity_of(publication.root)
 
 
 @pytest.fixture
@@ -114,9 +121,9 @@ def ollama(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
 
 
 @pytest.fixture
-def customer(call: Call, world: World, ollama: FakeOllama) -> Call:
+def customer(call: Call, publication: Publication, identity: str, ollama: FakeOllama) -> Call:
     """A customer who trusts the registry and has an Ollama."""
     assert ollama.models == {}
-    called = call("registry", "add", world.folder, "--root", world.root, "--fingerprint", world.identity)
+    called = call("registry", "add", publication.folder, "--fingerprint", identity)
     assert called.code == 0, called.err
     return call

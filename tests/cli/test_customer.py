@@ -21,17 +21,17 @@ from bbj_desktop.cli.results import (
     VersionsResult,
 )
 from tests.cli.conftest import Call
-from tests.cli.world import World
 from tests.fakes.ollama import FakeOllama
+from tests.fakes.published import Publication
 
-KEY = "bbj-coder-demo:2026.1-135m-q4_0"
-NEWER = "bbj-coder-demo:2026.2-135m-q4_0"
+KEY = "bbj-coder:2026.1-7b-q4_0"
+NEWER = "bbj-coder:2026.2-7b-q4_0"
 
 
 @pytest.fixture
 def installed(customer: Call) -> Call:
     """A customer with the release installed."""
-    called = customer("install", "135m-q4_0")
+    called = customer("install", "7b-q4_0")
     assert called.code == 0, called.err
     return customer
 
@@ -51,14 +51,14 @@ def test_a_recommendation_comes_with_its_reasons(customer: Call) -> None:
     result = RecommendResult.model_validate(customer("recommend", "--json").result)
     chat = next(role for role in result.roles if role.role == "chat")
     assert chat.choice is not None
-    assert chat.choice.release.model == "bbj-coder-demo"
+    assert chat.choice.release.model == "bbj-coder"
     assert chat.choice.reasons
 
 
 def test_a_recommendation_for_a_person_names_the_next_step(customer: Call) -> None:
     called = customer("recommend")
     assert called.code == 0
-    assert "SmolLM2 135M Instruct" in called.out
+    assert "bbj-coder 7B" in called.out
     assert "bbj-desktop install" in called.out
 
 
@@ -77,24 +77,24 @@ def test_a_profile_that_is_not_there_is_not_found(customer: Call, tmp_path: Path
 
 
 def test_install_downloads_verifies_registers_and_activates(customer: Call, ollama: FakeOllama) -> None:
-    called = customer("install", "135m-q4_0", "--json")
+    called = customer("install", "7b-q4_0", "--json")
     result = InstallResult.model_validate(called.result)
     (installed,) = result.installed
     assert installed.version.key == KEY
     assert installed.version.active
     assert installed.fetched_bytes == result.plans[0].candidate.download_bytes
-    assert {KEY, "bbj-coder-demo:135m", "bbj-coder-demo:latest"} <= ollama.models.keys()
+    assert {KEY, "bbj-coder:7b", "bbj-coder:latest"} <= ollama.models.keys()
 
 
 def test_the_plan_is_told_before_the_download(customer: Call) -> None:
-    called = customer("install", "135m-q4_0", "--dry-run")
+    called = customer("install", "7b-q4_0", "--dry-run")
     assert called.code == 0
     assert "to fetch" in called.err
     assert versions(customer) == {}
 
 
 def test_installing_again_fetches_nothing(installed: Call) -> None:
-    result = InstallResult.model_validate(installed("install", "135m-q4_0", "--json").result)
+    result = InstallResult.model_validate(installed("install", "7b-q4_0", "--json").result)
     assert (result.installed[0].already, result.installed[0].fetched_bytes) == (True, 0)
 
 
@@ -103,16 +103,16 @@ def test_without_a_name_the_recommended_model_is_installed(customer: Call) -> No
     assert len(versions(customer)) == 1
 
 
-@pytest.mark.parametrize("name", ["135m-q8_0", "bbj-coder-demo:135m-q8_0", "bbj-coder-demo:2026.1-135m-q8_0"])
+@pytest.mark.parametrize("name", ["7b-q8_0", "bbj-coder:7b-q8_0", "bbj-coder:2026.1-7b-q8_0"])
 def test_a_variant_of_ones_own_choice_is_installed(name: str, customer: Call) -> None:
     assert customer("install", name).code == 0
-    assert list(versions(customer)) == ["bbj-coder-demo:2026.1-135m-q8_0"]
+    assert list(versions(customer)) == ["bbj-coder:2026.1-7b-q8_0"]
 
 
 def test_what_is_not_offered_is_not_found_and_the_offer_is_listed(customer: Call) -> None:
     called = customer("install", "70b", "--json")
     assert (called.code, called.error["code"]) == (3, "NotFoundError")
-    assert "135m" in called.error["hint"]
+    assert "7b" in called.error["hint"]
 
 
 def test_a_name_that_is_none_is_wrong_input(customer: Call) -> None:
@@ -120,8 +120,8 @@ def test_a_name_that_is_none_is_wrong_input(customer: Call) -> None:
 
 
 def test_progress_is_plain_lines_on_stderr_when_there_is_no_terminal(customer: Call) -> None:
-    called = customer("install", "135m-q4_0")
-    assert "Downloading and verifying SmolLM2 135M Instruct Q4_0 …" in called.err
+    called = customer("install", "7b-q4_0")
+    assert "Downloading and verifying bbj-coder 7B Q4_0 …" in called.err
     assert "100 %" in called.err
     assert "\x1b" not in called.err + called.out
 
@@ -139,35 +139,35 @@ def test_without_versions_the_next_step_is_said_and_stdout_stays_empty(customer:
     assert "bbj-desktop install" in called.err
 
 
-def test_update_check_tells_by_exit_code(installed: Call, world: World) -> None:
+def test_update_check_tells_by_exit_code(installed: Call, publication: Publication) -> None:
     before = installed("update", "--check")
-    world.publish("2026.2")
+    publication.publish("2026.2")
     after = installed("update", "--check", "--json")
     assert (before.code, after.code) == (0, 20)
     (update,) = UpdateResult.model_validate(after.result).updates
     assert (update.installed.key, update.available.version) == (KEY, "2026.2")
 
 
-def test_update_installs_beside_and_activates(installed: Call, world: World) -> None:
-    world.publish("2026.2")
+def test_update_installs_beside_and_activates(installed: Call, publication: Publication) -> None:
+    publication.publish("2026.2")
     result = UpdateResult.model_validate(installed("update", "--json").result)
     assert [each.version.key for each in result.installed] == [NEWER]
     assert versions(installed) == {KEY: False, NEWER: True}
 
 
-def test_a_withdrawn_version_is_flagged(installed: Call, world: World) -> None:
-    world.publish("2026.2")
-    world.withdraw("2026.1", "It wrote wrong file names.")
+def test_a_withdrawn_version_is_flagged(installed: Call, publication: Publication) -> None:
+    publication.publish("2026.2")
+    publication.withdraw("2026.1", "It wrote wrong file names.")
     assert "It wrote wrong file names." in installed("update", "--check").out
 
 
-def test_an_older_version_can_be_activated_again(installed: Call, world: World, ollama: FakeOllama) -> None:
-    world.publish("2026.2")
+def test_an_older_version_can_be_activated_again(installed: Call, publication: Publication, ollama: FakeOllama) -> None:
+    publication.publish("2026.2")
     installed("update")
     result = ActivateResult.model_validate(installed("activate", "2026.1", "--json").result)
     assert result.version.key == KEY
     assert versions(installed) == {KEY: True, NEWER: False}
-    assert ollama.models["bbj-coder-demo:135m"] == ollama.models[KEY]
+    assert ollama.models["bbj-coder:7b"] == ollama.models[KEY]
 
 
 def test_an_unknown_version_is_not_found(installed: Call) -> None:
