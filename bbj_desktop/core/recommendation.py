@@ -40,16 +40,29 @@ class Reason(_Value):
 
 
 class MemoryNeed(_Value):
-    """Memory in one place (a GPU, or main memory), in bytes, by what it is for."""
+    """Memory in one place (a GPU, or main memory), in bytes, by what it is for.
+
+    Attributes:
+        weights_bytes: Model buffers as llama.cpp reports them: the mapped file and copies in the CPU's own layout.
+        overhead_bytes: The engine's process itself.
+        reclaimable_bytes: Part of the weights: pages of the mapped file whose tensors were copied elsewhere. The system
+            takes them back when memory is short, so they don't decide whether something fits.
+    """
 
     weights_bytes: int = 0
     kv_bytes: int = 0
     compute_bytes: int = 0
     overhead_bytes: int = 0
+    reclaimable_bytes: int = 0
 
     @property
     def total_bytes(self) -> int:
         return self.weights_bytes + self.kv_bytes + self.compute_bytes + self.overhead_bytes
+
+    @property
+    def needed_bytes(self) -> int:
+        """What must be there for good."""
+        return self.total_bytes - self.reclaimable_bytes
 
 
 class Placement(StrEnum):

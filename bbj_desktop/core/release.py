@@ -89,12 +89,12 @@ class Architecture(_Document):
 
 
 class FitRow(_Document):
-    """What llama.cpp itself says that it would allocate at one context length (no-allocation fit, CPU, f16 KV cache,
-    micro-batch 512, one sequence), recorded by the publisher.
+    """What llama.cpp itself says that it would allocate at one context length (no-allocation fit of its server, CPU,
+    f16 KV cache, micro-batch 512, one sequence), recorded by the publisher.
 
     Attributes:
         context_length: Tokens.
-        weights_bytes: Model buffers, repacked copies included.
+        weights_bytes: Model buffers, tensors that are repacked for the CPU in their new layout, each tensor once.
         kv_bytes: KV cache.
         compute_bytes: Compute and output buffers.
     """
