@@ -52,7 +52,7 @@ def test_an_address_that_has_expired_is_asked_for_anew(hub: Hub, tmp_path: Path)
     assert download(hub, tmp_path / "model") == CONTENT
 
 
-def test_a_renamed_repository_is_found(hub: Hub, tmp_path: Path) -> None:
+def test_a_renamed_repository_is_found(hub: Hub) -> None:
     hub.renamed.add("basis/old-name")
     source = open_source(f"{hub.address}/basis/old-name/resolve/main", NETWORK)
     assert source.read("blobs/model.gguf", limit_bytes=len(CONTENT), cancel=Cancel()) == CONTENT
