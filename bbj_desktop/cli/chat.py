@@ -111,14 +111,17 @@ def _stream(
         max_tokens=arguments.max_tokens,
         temperature=arguments.temperature,
     )
+    statistics: Statistics | None = None
     for event in events:
         if isinstance(event, Delta):
             pieces.append(event.text)
             if not screen.json:
                 screen.write(event.text)
         elif isinstance(event, Finished):
-            return event.statistics
-    raise EngineCrashedError("The engine ended in the middle of its answer.", hint="Ask again; see bbj-desktop doctor.")
+            statistics = event.statistics
+    if statistics is None:
+        raise EngineCrashedError("The engine ended in the middle of its answer.", hint="Ask again.")
+    return statistics
 
 
 def _question(session: Session) -> str:

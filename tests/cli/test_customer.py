@@ -189,7 +189,7 @@ def test_removing_frees_the_space_and_the_tags(installed: Call, ollama: FakeOlla
 
 def test_ask_prints_the_answer_alone_and_its_figures_beside_it(installed: Call) -> None:
     called = installed("ask", "Say", "hello")
-    assert called.out == 'PRINT "Hello BBj\n'
+    assert called.out == 'PRINT "Hello BBj"\n'
     assert "TTFT" in called.err
     assert "tokens/s" in called.err
 
@@ -197,10 +197,11 @@ def test_ask_prints_the_answer_alone_and_its_figures_beside_it(installed: Call) 
 def test_ask_with_json_gives_answer_and_statistics(installed: Call, ollama: FakeOllama) -> None:
     called = installed("ask", "Hello?", "--json", "--seed", "7", "--max-tokens", "12")
     result = AskResult.model_validate(called.result)
-    assert (result.answer, result.runtime, result.version) == ('PRINT "Hello BBj', "ollama", KEY)
+    assert (result.answer, result.runtime, result.version) == ('PRINT "Hello BBj"', "ollama", KEY)
     assert result.statistics.ttft_s >= 0
     options = ollama.bodies["/api/chat"]["options"]
     assert (options["seed"], options["num_predict"]) == (7, 12)
+    assert ollama.abandoned == 0
 
 
 def test_ask_reads_stdin(installed: Call, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +225,7 @@ def test_chat_answers_each_line_and_ends_with_the_input(installed: Call, monkeyp
     from_pipe(monkeypatch, "one\n\ntwo\n")
     called = installed("chat")
     assert called.code == 0
-    assert called.out == 'PRINT "Hello BBj\n' * 2
+    assert called.out == 'PRINT "Hello BBj"\n' * 2
     assert called.err.count("TTFT") == 2
 
 
@@ -249,7 +250,7 @@ def test_chat_ends_with_quit(installed: Call, monkeypatch: pytest.MonkeyPatch) -
 def test_chat_with_json_writes_a_document_a_line(installed: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     from_pipe(monkeypatch, "one\ntwo\n")
     *answers, end = (json.loads(line) for line in installed("chat", "--json").out.splitlines())
-    assert [AskResult.model_validate(each["result"]).answer for each in answers] == ['PRINT "Hello BBj'] * 2
+    assert [AskResult.model_validate(each["result"]).answer for each in answers] == ['PRINT "Hello BBj"'] * 2
     assert end["result"] == {"version": KEY, "answers": 2}
 
 
