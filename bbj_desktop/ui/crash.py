@@ -19,7 +19,7 @@ from bbj_desktop import __version__
 from bbj_desktop.core.errors import Cancelled
 from bbj_desktop.ui import theme
 from bbj_desktop.ui.text import translate
-from bbj_desktop.ui.widgets.basics import Button, label, paragraph, row
+from bbj_desktop.ui.widgets.basics import Button, paragraph, row
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class CrashDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(theme.XL, theme.XL, theme.XL, theme.XL)
         layout.setSpacing(theme.M)
-        layout.addWidget(label(translate("Crash", "Something inside BBj Desktop went wrong"), "hero", wrap=True))
+        layout.addWidget(paragraph(translate("Crash", "Something inside BBj Desktop went wrong"), "hero"))
         layout.addWidget(paragraph(text))
         layout.addWidget(view, 1)
         layout.addWidget(paragraph(translate("Crash", "Log files: {folder}").format(folder=logs), "small"))

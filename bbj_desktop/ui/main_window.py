@@ -32,9 +32,9 @@ class RuntimeLine(QWidget):
         self._model = paragraph("", "small")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, theme.M, 10, 0)
-        layout.setSpacing(theme.XS)
+        layout.setSpacing(2)
         line = row(self._dot, self._runtime)
-        line.setAlignment(self._dot, Qt.AlignmentFlag.AlignVCenter)
+        line.setAlignment(self._dot, Qt.AlignmentFlag.AlignTop)
         line.setStretchFactor(self._runtime, 1)
         layout.addLayout(line)
         layout.addWidget(self._model)
@@ -43,13 +43,13 @@ class RuntimeLine(QWidget):
         survey = situation.survey
         if survey is None:
             self._dot.set_state("bad" if situation.error else "idle")
-            self._runtime.setText("" if situation.error else translate("MainWindow", "Looking at this machine…"))
-            self._model.setText("")
+            self._runtime.say("" if situation.error else translate("MainWindow", "Looking at this machine…"))
+            self._model.say("")
             return
         self._dot.set_state("good" if survey.runtime else "bad")
-        self._runtime.setText(runtime_text(survey.runtime))
+        self._runtime.say(runtime_text(survey.runtime))
         version = survey.chat_version
-        self._model.setText(version_title(version.release) if version else translate("MainWindow", "no model yet"))
+        self._model.say(version_title(version.release) if version else translate("MainWindow", "no model yet"))
 
 
 def runtime_text(status: RuntimeStatus | None) -> str:
@@ -72,10 +72,10 @@ class Sidebar(QFrame):
         self.group = QButtonGroup(self)
         self.status = RuntimeLine()
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(theme.M, theme.L + 4, theme.M, theme.L)
+        layout.setContentsMargins(theme.M, theme.L + 5, theme.M, theme.L + 4)
         layout.setSpacing(2)
         brand = row(BrandMark(), label("BBj Desktop", "brand"), None)
-        brand.setContentsMargins(10, 0, 10, theme.M)
+        brand.setContentsMargins(10, 0, 10, theme.L + 2)
         layout.addLayout(brand)
         for button in self.buttons.values():
             self.group.addButton(button)

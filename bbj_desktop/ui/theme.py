@@ -116,7 +116,7 @@ QMainWindow, QDialog, #page, #pageBody, QScrollArea, QStackedWidget { background
 QToolTip { background: $surface; color: $text; border: 1px solid $border; padding: 6px 8px; }
 
 QLabel { background: transparent; }
-QLabel[look="pageTitle"] { font-size: ${pt_page}pt; font-weight: 600; }
+QLabel[look="pageTitle"] { font-size: ${pt_page}pt; font-weight: 700; }
 QLabel[look="hero"] { font-size: ${pt_hero}pt; font-weight: 500; }
 QLabel[look="cardTitle"] { font-size: ${pt_card}pt; font-weight: 600; }
 QLabel[look="strong"] { font-weight: 600; }
@@ -125,11 +125,11 @@ QLabel[look="small"] { color: $muted; font-size: ${pt_small}pt; }
 QLabel[look="speaker"] { color: $muted; font-size: ${pt_small}pt; font-weight: 600; }
 QLabel[look="mono"] { font-family: "$mono"; font-size: ${pt_mono}pt; color: $text; }
 QLabel[look="errorTitle"] { color: $error; font-weight: 600; }
-QLabel[look="brand"] { font-size: ${pt_brand}pt; font-weight: 600; }
+QLabel[look="brand"] { font-size: ${pt_brand}pt; font-weight: 700; }
 
 QFrame[look="card"] { background: $surface; border: 1px solid $border; border-radius: 10px; }
 QFrame[look="sunken"] { background: $sunken; border: 1px solid $border; border-radius: 7px; }
-QFrame[look="error"] { background: $error_soft; border: 1px solid $error; border-radius: 10px; }
+QFrame[look="error"] { background: $error_soft; border: 1px solid $error_soft; border-radius: 10px; }
 QFrame[look="notice"] { background: $warning_soft; border: none; border-radius: 7px; }
 QFrame[look="notice"] QLabel { color: $warning; }
 QFrame[look="line"] { background: $border; border: none; }
@@ -150,18 +150,18 @@ QPushButton[look="primary"]:focus { border: 2px solid $text; }
 QPushButton[look="small"] { min-height: 28px; padding: 0 12px; font-weight: 600; font-size: ${pt_small}pt; }
 QPushButton[look="small"]:focus { min-height: 26px; padding: 0 11px; }
 QPushButton[look="link"] {
-  background: transparent; border: 1px solid transparent; color: $accent; padding: 0 2px; min-height: 20px;
+  background: transparent; border: 1px solid transparent; color: $accent; padding: 0; min-height: 20px;
   font-weight: 400; font-size: ${pt_small}pt; text-align: left; border-radius: 4px;
 }
 QPushButton[look="link"]:hover { text-decoration: underline; }
 QPushButton[look="link"]:focus { border: 1px solid $accent; }
 QPushButton[look="link"]::menu-indicator { image: none; width: 0; }
-QPushButton[look="prompt"] { text-align: left; font-weight: 400; padding: 0 16px; min-height: 42px; }
-QPushButton[look="prompt"]:focus { padding: 0 15px; min-height: 40px; }
+QPushButton[look="prompt"] { text-align: left; font-weight: 400; padding: 0; min-height: 42px; }
+QPushButton[look="prompt"]:focus { padding: 0; min-height: 40px; }
 
 NavButton {
   text-align: left; border: 1px solid transparent; border-radius: 7px; background: transparent; color: $muted;
-  padding: 0 9px; min-height: 34px; font-weight: 500; qproperty-ink: $muted; qproperty-inkChecked: $accent;
+  padding: 0 9px; min-height: 34px; qproperty-ink: $muted; qproperty-inkChecked: $accent;
 }
 NavButton:hover { background: $sunken; }
 NavButton:checked { background: $accent_soft; color: $accent; font-weight: 600; }
@@ -180,8 +180,6 @@ MemoryBar, LegendDot {
 }
 StatusDot { qproperty-good: $good; qproperty-warning: $warning; qproperty-bad: $error; qproperty-idle: $bar_in_use; }
 BrandMark { qproperty-ink: $accent; }
-Skeleton { qproperty-ink: $sunken; qproperty-shine: $border; }
-Glyph { qproperty-ink: $muted; }
 
 QProgressBar { background: $sunken; border: 1px solid $border; border-radius: 4px; max-height: 8px; min-height: 8px; }
 QProgressBar::chunk { background: $accent; border-radius: 3px; }
@@ -194,11 +192,11 @@ QLineEdit:focus { border: 2px solid $accent; padding: 0 9px; min-height: 32px; }
 QPlainTextEdit#composer { background: transparent; border: none; padding: 0; min-height: 20px; }
 QFrame#composerFrame { background: $surface; border: 1px solid $border; border-radius: 10px; }
 QFrame#composerFrame[focused="true"] { border: 1px solid $accent; }
-QTextBrowser, QPlainTextEdit[look="code"] {
+QTextBrowser, QTextEdit[look="code"], QPlainTextEdit[look="code"] {
   background: transparent; color: $text; border: none; selection-background-color: $accent;
   selection-color: $on_accent;
 }
-QPlainTextEdit[look="code"] { font-family: "$mono"; font-size: ${pt_mono}pt; }
+QTextEdit[look="code"], QPlainTextEdit[look="code"] { font-family: "$mono"; font-size: ${pt_mono}pt; }
 
 QScrollBar:vertical { background: transparent; width: 10px; margin: 0; }
 QScrollBar:horizontal { background: transparent; height: 10px; margin: 0; }

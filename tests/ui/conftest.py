@@ -23,7 +23,7 @@ def _english(qapp: QApplication) -> Theme:
 
 
 @pytest.fixture
-def tasks(qapp: QApplication) -> Iterator[Tasks]:
+def tasks(_english: Theme) -> Iterator[Tasks]:
     runner = Tasks()
     yield runner
     assert runner.shutdown(), "a job outlived its window"

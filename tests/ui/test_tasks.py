@@ -75,10 +75,10 @@ def test_a_bug_is_reported_and_the_page_is_told_that_it_is_over(qtbot: QtBot, ta
 
 
 def test_changes_run_one_after_the_other_and_reads_side_by_side(qtbot: QtBot, tasks: Tasks) -> None:
-    together = {lane: 0 for lane in Lane}
-    most = {lane: 0 for lane in Lane}
+    together = dict.fromkeys(Lane, 0)
+    most = dict.fromkeys(Lane, 0)
     lock = threading.Lock()
-    ended: list[Lane] = []
+    ended: list[None] = []
 
     def job_in(lane: Lane) -> Callable[[Report, Cancel], None]:
         def job(_report: Report, _cancel: Cancel) -> None:
@@ -93,7 +93,7 @@ def test_changes_run_one_after_the_other_and_reads_side_by_side(qtbot: QtBot, ta
 
     for lane in Lane:
         for _ in range(3):
-            tasks.run(job_in(lane), on_done=lambda _, lane=lane: ended.append(lane), on_error=_unexpected, lane=lane)
+            tasks.run(job_in(lane), on_done=ended.append, on_error=_unexpected, lane=lane)
     qtbot.waitUntil(lambda: len(ended) == 6)
     assert most[Lane.CHANGES] == 1
     assert most[Lane.READS] > 1

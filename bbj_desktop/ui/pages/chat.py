@@ -13,7 +13,7 @@ from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.ui import theme
 from bbj_desktop.ui.desk import Talk
-from bbj_desktop.ui.pages.base import Page, Surroundings, scroll_area
+from bbj_desktop.ui.pages.base import Page, Surroundings, beside_bar, scroll_area
 from bbj_desktop.ui.pages.chat_cards import AnswerCard, EmptyState, NoModel, QuestionCard
 from bbj_desktop.ui.tasks import Task
 from bbj_desktop.ui.text import integer, translate, version_title
@@ -43,7 +43,7 @@ class ChatPage(Page):
         self.composer = Composer()
         self.composer.sent.connect(self.ask)
         self.composer.stopped.connect(self.stop)
-        self.content.addWidget(self.composer)
+        self.content.addLayout(beside_bar(self.composer))
         surroundings.situation.changed.connect(self._on_situation)
         self._on_situation()
 
@@ -61,10 +61,9 @@ class ChatPage(Page):
         self.empty.picked.connect(self.ask)
         body = QWidget()
         self._messages = QVBoxLayout(body)
-        self._messages.setContentsMargins(0, 0, 0, 0)
         self._messages.setSpacing(theme.L)
         self._messages.addStretch(1)
-        self.message_area = scroll_area(body)
+        self.message_area = scroll_area(body, self._messages)
         self.message_area.verticalScrollBar().rangeChanged.connect(self._on_range)
         self.message_area.verticalScrollBar().valueChanged.connect(self._on_scrolled)
         self._stack = QStackedLayout()
@@ -107,7 +106,6 @@ class ChatPage(Page):
     def _show_model(self) -> None:
         known = self._version is not None
         self.composer.setVisible(known)
-        self.new_button.setVisible(known)
         self.model_tag.setVisible(known)
         if self._version is not None:
             self.model_tag.setText(version_title(self._version.release))
@@ -121,7 +119,7 @@ class ChatPage(Page):
         clear(self._messages)
         self._messages.addStretch(1)
         self.composer.context.setText("")
-        self.new_button.setEnabled(False)
+        self.new_button.hide()
         self._stack.setCurrentWidget(self.empty if self._version else self.no_model)
 
     # -- asking -------------------------------------------------------------------------------------------------------
@@ -153,6 +151,7 @@ class ChatPage(Page):
                 report(event)
 
         self.composer.set_streaming(True)
+        self.new_button.show()
         self.new_button.setEnabled(False)
         self._task = self.surroundings.tasks.run(
             job,

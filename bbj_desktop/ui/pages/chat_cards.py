@@ -12,7 +12,7 @@ from bbj_desktop.core.errors import BBjDesktopError
 from bbj_desktop.ui import theme
 from bbj_desktop.ui.text import statistics_line, translate
 from bbj_desktop.ui.widgets.answer import AnswerView
-from bbj_desktop.ui.widgets.basics import Button, Card, label, paragraph
+from bbj_desktop.ui.widgets.basics import Button, Card, TextButton, label, paragraph
 from bbj_desktop.ui.widgets.error_panel import ErrorPanel
 
 
@@ -33,7 +33,7 @@ class AnswerCard(Card):
 
     def __init__(self, name: str) -> None:
         super().__init__(spacing=theme.M - 2)
-        self.body.addWidget(label(name, "strong", wrap=True))
+        self.body.addWidget(paragraph(name, "strong"))
         self.view = AnswerView()
         self.waiting = paragraph(translate("Chat", "Reading your question…"), "muted")
         self.foot = paragraph("", "small")
@@ -67,7 +67,7 @@ class AnswerCard(Card):
         self.view.finish()
 
     def _say(self, text: str) -> None:
-        self.foot.setText(text)
+        self.foot.say(text)
         self.foot.show()
 
 
@@ -87,16 +87,17 @@ class EmptyState(QWidget):
             translate("Chat", "Explain what process_events does in a BBj program."),
             translate("Chat", 'Turn this into BBj: PRINT @(10,5),"Name:" and INPUT N$.'),
         )
-        self.buttons = [Button(prompt, "prompt") for prompt in prompts]
+        self.buttons = [TextButton(prompt) for prompt in prompts]
         column = QVBoxLayout()
         column.setSpacing(theme.S)
-        column.addWidget(label(translate("Chat", "What would you like to know about BBj?"), "hero", wrap=True))
+        column.addWidget(paragraph(translate("Chat", "What would you like to know about BBj?"), "hero"))
         column.addWidget(paragraph(translate("Chat", "Pick an example, or write your own question below."), "muted"))
         column.addSpacing(theme.S)
         for prompt, button in zip(prompts, self.buttons, strict=True):
             button.clicked.connect(lambda _checked, prompt=prompt: self.picked.emit(prompt))
             column.addWidget(button)
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, theme.M, 0)
         layout.addStretch(2)
         layout.addLayout(column)
         layout.addStretch(3)
@@ -117,9 +118,10 @@ class NoModel(QWidget):
         self.button.clicked.connect(self.home)
         text = translate("Chat", "Home shows what suits this machine and installs it. Then you can chat here.")
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, theme.M, 0)
         layout.setSpacing(theme.S)
         layout.addStretch(2)
-        layout.addWidget(label(translate("Chat", "No model is installed yet"), "hero", wrap=True))
+        layout.addWidget(paragraph(translate("Chat", "No model is installed yet"), "hero"))
         layout.addWidget(paragraph(text, "muted"))
         layout.addSpacing(theme.S)
         layout.addWidget(self.button, 0, Qt.AlignmentFlag.AlignLeft)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFileDialog, QFormLayout, QLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QGridLayout, QLineEdit, QVBoxLayout, QWidget
 
 from bbj_desktop.core.errors import BBjDesktopError
 from bbj_desktop.core.progress import Event, silent
@@ -14,7 +14,7 @@ from bbj_desktop.ui.desk import RootView
 from bbj_desktop.ui.pages.base import Surroundings
 from bbj_desktop.ui.tasks import Lane, Task
 from bbj_desktop.ui.text import translate
-from bbj_desktop.ui.widgets.basics import Button, Card, label, paragraph, row
+from bbj_desktop.ui.widgets.basics import Button, Card, ElidedLabel, label, paragraph, row
 from bbj_desktop.ui.widgets.error_panel import ErrorPanel
 
 _GROUP = 8  # hexadecimal digits that are read aloud in one breath
@@ -46,10 +46,10 @@ class FirstStartCard(Card):
         self.address.setPlaceholderText("https://models.example.com")
         self.address.setAccessibleName(translate("FirstStart", "Registry address"))
         self.address.textChanged.connect(self._refresh)
-        self.root_name = label(translate("FirstStart", "No file chosen"), "muted")
+        self.root_name = ElidedLabel(translate("FirstStart", "No file chosen"), "muted")
         self.choose = Button(translate("FirstStart", "Choose root file…"))
         self.choose.clicked.connect(self._choose_root)
-        self.confirm = Button(translate("FirstStart", "The fingerprint is right: use this registry"), "primary")
+        self.confirm = Button(translate("FirstStart", "Confirm and use this registry"), "primary")
         self.confirm.clicked.connect(self._confirm)
         self._print = self._fingerprint_part()
         self._errors = QVBoxLayout()
@@ -63,14 +63,14 @@ class FirstStartCard(Card):
             "address and a root file: the keys by which everything from there is checked.",
         )
         self.body.addWidget(paragraph(intro, "muted"))
-        form = QFormLayout()
+        form = QGridLayout()
         form.setHorizontalSpacing(theme.L)
         form.setVerticalSpacing(theme.M)
-        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
-        form.addRow(label(translate("FirstStart", "Registry address"), "strong"), self.address)
-        form.addRow(
-            label(translate("FirstStart", "Root file"), "strong"), _widget(row(self.choose, self.root_name, None))
-        )
+        form.setColumnStretch(1, 1)
+        form.addWidget(label(translate("FirstStart", "Registry address"), "strong"), 0, 0)
+        form.addWidget(self.address, 0, 1)
+        form.addWidget(label(translate("FirstStart", "Root file"), "strong"), 1, 0)
+        form.addLayout(row(self.choose, self.root_name, None), 1, 1)
         self.body.addLayout(form)
         self.body.addWidget(self._print)
         self.body.addLayout(self._errors)
@@ -81,7 +81,7 @@ class FirstStartCard(Card):
         self.fingerprint.setAccessibleName(translate("FirstStart", "Fingerprint"))
         text = translate(
             "FirstStart",
-            "Compare this fingerprint with the one that you were given on another way, such as by telephone or on "
+            "Compare this fingerprint with the one that you were given by another way, such as by telephone or on "
             "paper. If one character differs, stop.",
         )
         frame = Card(look="sunken", padding=theme.L, spacing=theme.S)
@@ -100,7 +100,7 @@ class FirstStartCard(Card):
     def read_root(self, path: Path) -> None:
         """Reads a chosen file and shows its fingerprint."""
         self._root = None
-        self.root_name.setText(path.name)
+        self.root_name.say(path.name)
         self._surroundings.tasks.run(
             lambda _report, _cancel: self._surroundings.desk.read_root(path),
             on_done=self._show_root,
@@ -151,9 +151,3 @@ class FirstStartCard(Card):
         self.address.setEnabled(idle)
         self.choose.setEnabled(idle)
         self.confirm.setEnabled(idle and self._root is not None and bool(self.address.text().strip()))
-
-
-def _widget(layout: QLayout) -> QWidget:
-    holder = QWidget()
-    holder.setLayout(layout)
-    return holder

@@ -46,7 +46,7 @@ from bbj_desktop.ui.pages.home_cards import (
 )
 from bbj_desktop.ui.tasks import Lane, Task
 from bbj_desktop.ui.text import duration, model_title, translate
-from bbj_desktop.ui.widgets.basics import Button, clear, label
+from bbj_desktop.ui.widgets.basics import Button, ElidedLabel, clear
 from bbj_desktop.ui.widgets.error_panel import ErrorPanel
 
 _JUST_NOW_S = 60
@@ -66,16 +66,15 @@ class HomePage(Page):
         self._settling = False  # installed; the survey that will show it is under way
         self._installing: InstallingCard | None = None
         self._busy: BusyCard | None = None
-        self.source = label("", "small")
+        self.source = ElidedLabel("", "small")
         self.refresh_button = Button(translate("Home", "Check again"), "link")
         self.refresh_button.clicked.connect(lambda: self.surroundings.situation.refresh(ask_registry=True))
         self.header.addWidget(self.source)
         self.header.addWidget(self.refresh_button)
         body = QWidget()
         self._cards = QVBoxLayout(body)
-        self._cards.setContentsMargins(0, 0, 0, 0)
         self._cards.setSpacing(theme.L)
-        self.content.addWidget(scroll_area(body))
+        self.content.addWidget(scroll_area(body, self._cards))
         surroundings.situation.changed.connect(self.render_state)
         surroundings.situation.step.connect(self._show_step)
         self.render_state()
@@ -113,7 +112,7 @@ class HomePage(Page):
     def _show_header(self, state: HomeState, survey: Survey | None) -> None:
         self.title_label.setText(self._page_title(state))
         looking = self.surroundings.situation.looking
-        self.source.setText(source_text(survey) if survey and not looking else "")
+        self.source.say(source_text(survey) if survey and not looking else "")
         self.refresh_button.setVisible(survey is not None and survey.registry is not None)
         self.refresh_button.setEnabled(not looking and not self.installing)
 
@@ -156,7 +155,7 @@ class HomePage(Page):
                 self._cards.addWidget(card)
             case Unreachable(error=error):
                 again = (translate("Home", "Try again"), self._look_again)
-                self._cards.addWidget(ErrorPanel(error, [again]))
+                self._cards.addWidget(ErrorPanel(error, [again], primary=True))
             case NothingFits():
                 self._cards.addWidget(nothing_fits_card(state))
             case ReadyToInstall(candidate=candidate):
@@ -195,7 +194,7 @@ class HomePage(Page):
                 (translate("Home", "Not now"), self.dismiss_install),
             ]
             title = translate("Home", "{model} could not be installed").format(model=state.wanted.title)
-            self._cards.addWidget(ErrorPanel(state.error, actions, title=title))
+            self._cards.addWidget(ErrorPanel(state.error, actions, title=title, primary=True))
             return
         card = StoppedCard(state)
         card.resume.connect(self.resume_install)

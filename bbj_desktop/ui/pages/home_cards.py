@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from datetime import date
 
 from PySide6.QtCore import QDate, QLocale, Qt, Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QGridLayout, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
+from typing_extensions import override
 
 from bbj_desktop.core.hardware import Gpu, GpuKind, HardwareProfile, VolumePurpose
 from bbj_desktop.core.progress import Remark, Step, Transfer
@@ -27,9 +29,12 @@ from bbj_desktop.ui.text import (
     translate,
     version_title,
 )
-from bbj_desktop.ui.widgets.basics import Button, Card, ElidedLabel, Tag, label, paragraph, row
+from bbj_desktop.ui.widgets.basics import Button, Card, ElidedLabel, Flow, Paragraph, Tag, label, paragraph, row
 from bbj_desktop.ui.widgets.memory_bar import Amounts, MemoryBar, legend
 
+_NAMES_WIDTH = 212  # pixels
+_VALUES_WIDTH = 122
+_NARROW = 640  # below this width of a card its buttons stand under its words
 _PROGRESS_STEPS = 1000  # a progress bar counts in 32 bits, files don't
 
 
@@ -89,14 +94,18 @@ class HeroCard(Card):
         self._line.addLayout(self.right)
         self.body.addLayout(self._line)
 
+    @override
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        narrow = event.size().width() < _NARROW
+        self._line.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
+        self._line.setSpacing(theme.M if narrow else theme.XL)
+
     def add_heading(self, text: str, tags: Iterable[Tag] = ()) -> None:
-        name = label(text, "hero")
-        name.setAccessibleName(text)
-        line = row(name)
-        line.addSpacing(theme.XS)
+        line = Flow(theme.S)
+        line.addWidget(label(text, "hero"))
         for tag in tags:
-            line.addWidget(tag, 0, Qt.AlignmentFlag.AlignVCenter)
-        line.addStretch(1)
+            line.addWidget(tag)
         self.left.addLayout(line)
 
     def add_button(self, button: Button) -> None:
@@ -133,7 +142,7 @@ class OfferCard(HeroCard):
         if release.notice:
             self.left.addWidget(notice_strip(release.notice))
         self.left.addSpacing(theme.XS)
-        self.left.addWidget(paragraph(placement_text(candidate)))
+        self.left.addWidget(placement_paragraph(candidate))
         size = file_size(state.fetch_bytes)
         text = translate("Home", "Resume · {size}") if state.partly_here else translate("Home", "Install · {size}")
         self.primary = Button(text.format(size=size), "primary")
@@ -145,18 +154,18 @@ class OfferCard(HeroCard):
         self.close_right()
 
 
-def placement_text(candidate: Candidate) -> str:
+def placement_paragraph(candidate: Candidate) -> Paragraph:
     """Where it would lie and how fast it would be, in two sentences."""
     context = integer(candidate.fit.context_length)
     places = {
-        Placement.GPU: translate("Home", "Fits your graphics card completely, with room for {n} tokens of context."),
-        Placement.SPLIT: translate("Home", "Partly on your graphics card, with room for {n} tokens of context."),
+        Placement.GPU: translate("Home", "Fits your GPU completely, with room for {n} tokens of context."),
+        Placement.SPLIT: translate("Home", "Lies partly on your GPU, with room for {n} tokens of context."),
         Placement.CPU: translate("Home", "Runs on the processor, with room for {n} tokens of context."),
         Placement.UNIFIED: translate("Home", "Fits this Mac's memory, with room for {n} tokens of context."),
     }
-    low, high = candidate.expectation.tokens_per_s
-    speed = translate("Home", "Expect {range} tokens per second.").format(range=span(low, high))
-    return " ".join((places[candidate.fit.placement].format(n=context), speed))
+    speed = translate("Home", "{range} tokens per second").format(range=span(*candidate.expectation.tokens_per_s))
+    expect = translate("Home", "Expect {speed}.").format(speed=speed)
+    return paragraph(f"{places[candidate.fit.placement].format(n=context)} {expect}", strong=speed)
 
 
 class BusyCard(Card):
@@ -174,7 +183,7 @@ class BusyCard(Card):
         self.body.addWidget(paragraph(translate("Home", "This takes a few seconds. Nothing is changed."), "small"))
 
     def set_text(self, text: str) -> None:
-        self._text.setText(text)
+        self._text.say(text)
 
 
 class InstallingCard(HeroCard):
@@ -206,23 +215,23 @@ class InstallingCard(HeroCard):
 
     def show_event(self, event: Step | Transfer | Remark) -> None:
         if isinstance(event, Step):
-            self.step.setText(step_text(event))
-            self.numbers.setText(" ")
+            self.step.say(step_text(event))
+            self.numbers.say(" ")
             self.bar.setRange(0, 0)
         elif isinstance(event, Transfer):
             self.bar.setRange(0, _PROGRESS_STEPS)
             self.bar.setValue(event.done_bytes * _PROGRESS_STEPS // max(1, event.total_bytes))
-            self.numbers.setText(transfer_line(event))
+            self.numbers.say(transfer_line(event))
         else:
-            self.numbers.setText(event.text)
+            self.numbers.say(event.text)
 
     def show_settling(self) -> None:
         self.button.setEnabled(False)
-        self.step.setText(translate("Home", "Almost there…"))
+        self.step.say(translate("Home", "Almost there…"))
 
     def show_cancelling(self) -> None:
         self.button.setEnabled(False)
-        self.step.setText(translate("Home", "Stopping at a safe point…"))
+        self.step.say(translate("Home", "Stopping at a safe point…"))
 
 
 class StoppedCard(HeroCard):
@@ -301,7 +310,7 @@ class UpdateCard(Card):
             raise ValueError(state)
         release = state.update.offer.release
         title = translate("Home", "{version} is available").format(version=version_title(release))
-        self.body.addWidget(label(title, "cardTitle", wrap=True))
+        self.body.addWidget(paragraph(title, "cardTitle"))
         text = release.changelog or translate("Home", "The version you have stays on this machine beside it.")
         self.body.addWidget(paragraph(text, "muted"))
         button = Button(translate("Home", "Update"), "plain")
@@ -314,15 +323,15 @@ class TextCard(Card):
 
     def __init__(self, title: str, *sentences: str) -> None:
         super().__init__(spacing=theme.S)
-        self.body.addWidget(label(title, "cardTitle", wrap=True))
+        self.body.addWidget(paragraph(title, "cardTitle"))
         for sentence in sentences:
-            self.body.addWidget(paragraph(sentence, "muted"))
+            self.body.addWidget(paragraph(sentence, "small"))
         self.body.addStretch(1)
 
 
 def why_card(candidate: Candidate, reasons: Iterable[Reason]) -> TextCard:
     """Which limit decided, what more would need, what to close: each kind a paragraph."""
-    given = list(dict.fromkeys((*reasons, *candidate.reasons)))
+    given = list({reason.text: reason for reason in (*reasons, *candidate.reasons)}.values())
     paragraphs = [
         reasons_text(reason for reason in given if reason.kind is kind)
         for kind in (ReasonKind.DECIDED, ReasonKind.MORE, ReasonKind.CLOSE, ReasonKind.ENGINE, ReasonKind.WARNING)
@@ -346,6 +355,7 @@ class CompletionCard(TextCard):
         caption = translate("Home", "Add {model} · {size}")
         button = Button(caption.format(model=model_title(release), size=file_size(offer.fetch_bytes)), "small")
         button.clicked.connect(self.install)
+        self.body.insertSpacing(self.body.count() - 1, theme.XS)
         self.body.insertLayout(self.body.count() - 1, row(button, None))
 
 
@@ -367,22 +377,23 @@ class MachineCard(Card):
         super().__init__(spacing=theme.M)
         self._candidate = candidate
         aside = translate("Home", "What the model will take, beside what is in use") if candidate else ""
-        note = label(aside, "small")
-        self.body.addLayout(row(label(translate("Home", "This machine"), "cardTitle"), None, note))
+        heading = row(label(translate("Home", "This machine"), "cardTitle"), None, ElidedLabel(aside, "small"))
+        self.body.addLayout(heading)
         self._grid = QGridLayout()
         self._grid.setHorizontalSpacing(theme.L)
-        self._grid.setVerticalSpacing(theme.M + 2)
-        self._grid.setColumnMinimumWidth(0, 212)
-        self._grid.setColumnStretch(0, 2)
-        self._grid.setColumnStretch(1, 5)
-        self._grid.setColumnMinimumWidth(2, 122)
+        self._grid.setVerticalSpacing(theme.L)
+        self._grid.setColumnStretch(1, 1)
+        self._grid.setColumnMinimumWidth(2, _VALUES_WIDTH)
+        self.body.addSpacing(theme.XS)
         self.body.addLayout(self._grid)
         self._add_gpus(profile)
         self._add_memory(profile)
         self._add_disk(profile)
         self.body.addSpacing(theme.XS)
-        foot = legend(with_model=candidate is not None)
-        foot.addWidget(label(processor_text(profile), "small"))
+        foot = QHBoxLayout()
+        foot.setSpacing(theme.L)
+        foot.addLayout(legend(with_model=candidate is not None), 1)
+        foot.addWidget(ElidedLabel(processor_text(profile), "small"), 0, Qt.AlignmentFlag.AlignTop)
         self.body.addLayout(foot)
 
     def _add_gpus(self, profile: HardwareProfile) -> None:
@@ -415,7 +426,7 @@ class MachineCard(Card):
         if volume is None or volume.free_bytes is None:
             return
         need = MemoryNeed(weights_bytes=self._candidate.disk_bytes) if self._candidate else None
-        text = translate("Home", "{folder}, {free} free")
+        text = translate("Home", "{free} free in {folder}")
         below = text.format(folder=volume.path, free=file_size(volume.free_bytes))
         total = volume.total_bytes or volume.free_bytes
         value = translate("Home", "{size}, once").format(size=file_size(need.total_bytes)) if need else ""
@@ -423,6 +434,7 @@ class MachineCard(Card):
 
     def _add_row(self, name: str, below: str, amounts: Amounts, value: str) -> None:
         words = QWidget()
+        words.setFixedWidth(_NAMES_WIDTH)
         layout = QVBoxLayout(words)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(1)

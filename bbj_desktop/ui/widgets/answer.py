@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QMimeData, Qt, QTimer, QUrl
-from PySide6.QtGui import QGuiApplication, QResizeEvent, QTextCursor, QTextDocument, QWheelEvent
-from PySide6.QtWidgets import QFrame, QPlainTextEdit, QSizePolicy, QTextBrowser, QVBoxLayout, QWidget
+from PySide6.QtGui import QGuiApplication, QResizeEvent, QTextBlockFormat, QTextCursor, QTextDocument, QWheelEvent
+from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QTextEdit, QVBoxLayout, QWidget
 from typing_extensions import override
 
 from bbj_desktop.ui import theme
@@ -16,6 +16,9 @@ from bbj_desktop.ui.widgets.basics import Button, label, row
 
 _MARKDOWN = QTextDocument.MarkdownFeature.MarkdownDialectGitHub | QTextDocument.MarkdownFeature.MarkdownNoHTML
 _COPIED_MS = 1500
+_INDENT = 22  # pixels
+_CODE_LINES = QTextBlockFormat()
+_CODE_LINES.setLineHeight(130, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)  # percent
 
 
 class Prose(QTextBrowser):
@@ -30,6 +33,7 @@ class Prose(QTextBrowser):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.document().setDocumentMargin(0)
+        self.document().setIndentWidth(_INDENT)
 
     def show_text(self, markdown: str) -> None:
         self.document().setMarkdown(markdown, _MARKDOWN)
@@ -53,14 +57,14 @@ class Prose(QTextBrowser):
         self.setFixedHeight(max(1, math.ceil(self.document().size().height())))
 
 
-class _CodeText(QPlainTextEdit):
+class _CodeText(QTextEdit):
     """Verbatim text as high as its lines; long lines scroll sideways."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setReadOnly(True)
         self.setProperty("look", "code")
-        self.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.setLineWrapMode(QTextEdit.LineWrapMode.NoWrap)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -71,14 +75,14 @@ class _CodeText(QPlainTextEdit):
     def append_text(self, text: str) -> None:
         cursor = QTextCursor(self.document())
         cursor.movePosition(QTextCursor.MoveOperation.End)
+        cursor.setBlockFormat(_CODE_LINES)
         cursor.insertText(text)
         self.fit_height()
 
     def fit_height(self) -> None:
-        line = self.fontMetrics().lineSpacing()
         bar = self.horizontalScrollBar()
         room = bar.sizeHint().height() + theme.XS if bar.maximum() > 0 else 0
-        self.setFixedHeight(math.ceil(self.document().size().height() * line) + room + 2)
+        self.setFixedHeight(math.ceil(self.document().size().height()) + room)
 
     @override
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import html
 from typing import Literal, TypeVar
 
-from PySide6.QtCore import Property, QPoint, QSize, Qt
+from PySide6.QtCore import Property, QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLayout,
+    QLayoutItem,
     QPushButton,
     QSizePolicy,
     QToolTip,
@@ -21,9 +23,12 @@ from PySide6.QtWidgets import (
 from typing_extensions import override
 
 from bbj_desktop.ui import theme
-from bbj_desktop.ui.icons import icon
+from bbj_desktop.ui.icons import NAV_ICON, icon
 
 ButtonLook = Literal["plain", "primary", "small", "link", "prompt"]
+_LINE_PERCENT = 135
+_LEAST_ELIDED = 40  # pixels
+_DOT = 8
 _Box = TypeVar("_Box", bound=QBoxLayout)
 TagKind = Literal["plain", "good", "warning", "error"]
 
@@ -39,14 +44,55 @@ def label(text: str, look: str = "body", *, wrap: bool = False, selectable: bool
     return result
 
 
-def paragraph(text: str, look: str = "body") -> QLabel:
-    """Text that wraps, takes the width there is and keeps its height for it."""
-    result = label(text, look, wrap=True)
-    policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
-    policy.setHeightForWidth(True)
-    result.setSizePolicy(policy)
-    result.setMinimumWidth(80)
-    return result
+class Paragraph(QLabel):
+    """Text that wraps, with air between its lines. Whatever it says is shown as it is: markup is escaped.
+
+    Attributes:
+        plain: The text.
+    """
+
+    def __init__(self, text: str, look: str = "body", *, strong: str = "") -> None:
+        super().__init__()
+        self.setProperty("look", look)
+        self.setTextFormat(Qt.TextFormat.RichText)
+        self.setWordWrap(True)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+        self.setMinimumWidth(80)
+        self.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self.say(text, strong=strong)
+
+    def say(self, text: str, *, strong: str = "") -> None:
+        """Shows another text; the part of it that equals ``strong`` stands out."""
+        self.plain = text
+        shown = html.escape(text)
+        if strong:
+            shown = shown.replace(html.escape(strong), f"<b>{html.escape(strong)}</b>")
+        shown = shown.replace("\n", "<br>")
+        self.setText(f'<p style="margin: 0; line-height: {_LINE_PERCENT}%; white-space: pre-wrap">{shown}</p>')
+        self.setAccessibleName(text)
+
+    @override
+    def sizeHint(self) -> QSize:
+        return super().sizeHint() - QSize(0, self._air())
+
+    @override
+    def minimumSizeHint(self) -> QSize:
+        return super().minimumSizeHint() - QSize(0, self._air())
+
+    @override
+    def heightForWidth(self, width: int) -> int:
+        return super().heightForWidth(width) - self._air()
+
+    def _air(self) -> int:
+        """What Qt adds below the last line, too, where it would only look like a larger margin."""
+        return round(self.fontMetrics().lineSpacing() * (_LINE_PERCENT - 100) / 100)
+
+
+def paragraph(text: str, look: str = "body", *, strong: str = "") -> Paragraph:
+    """See ``Paragraph``."""
+    return Paragraph(text, look, strong=strong)
 
 
 def row(*items: QWidget | None, spacing: int = theme.S) -> QHBoxLayout:
@@ -98,6 +144,96 @@ class Button(QPushButton):
             super().keyPressEvent(event)
 
 
+class TextButton(Button):
+    """A button whose text may take several lines."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("", "prompt")
+        self.setAccessibleName(text)
+        words = paragraph(text)
+        words.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(theme.L, theme.M, theme.L, theme.M)
+        self._layout.addWidget(words)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    @override
+    def sizeHint(self) -> QSize:
+        return self._layout.totalSizeHint()
+
+    @override
+    def minimumSizeHint(self) -> QSize:
+        return self._layout.totalMinimumSize()
+
+    @override
+    def heightForWidth(self, width: int) -> int:
+        return self._layout.totalHeightForWidth(width)
+
+
+class Flow(QLayout):
+    """Widgets side by side as long as there is room, then on further lines."""
+
+    def __init__(self, spacing: int) -> None:
+        super().__init__()
+        self._items: list[QLayoutItem] = []
+        self.setContentsMargins(0, 0, 0, 0)
+        self.setSpacing(spacing)
+
+    @override
+    def addItem(self, item: QLayoutItem) -> None:
+        self._items.append(item)
+
+    @override
+    def count(self) -> int:
+        return len(self._items)
+
+    @override
+    def itemAt(self, index: int) -> QLayoutItem | None:
+        return self._items[index] if 0 <= index < len(self._items) else None
+
+    @override
+    def takeAt(self, index: int) -> QLayoutItem | None:
+        return self._items.pop(index) if 0 <= index < len(self._items) else None
+
+    @override
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    @override
+    def heightForWidth(self, width: int) -> int:
+        return self._arrange(QRect(0, 0, width, 0), move=False)
+
+    @override
+    def setGeometry(self, rect: QRect) -> None:
+        super().setGeometry(rect)
+        self._arrange(rect, move=True)
+
+    @override
+    def sizeHint(self) -> QSize:
+        hints = [item.sizeHint() for item in self._items]
+        width = sum(hint.width() for hint in hints) + self.spacing() * max(0, len(hints) - 1)
+        return QSize(width, max((hint.height() for hint in hints), default=0))
+
+    @override
+    def minimumSize(self) -> QSize:
+        hints = [item.minimumSize() for item in self._items]
+        return QSize(max((h.width() for h in hints), default=0), max((h.height() for h in hints), default=0))
+
+    def _arrange(self, rect: QRect, *, move: bool) -> int:
+        x, y, line_height = rect.x(), rect.y(), 0
+        for item in self._items:
+            hint = item.sizeHint()
+            if x > rect.x() and x + hint.width() > rect.right() + 1:
+                x, y, line_height = rect.x(), y + line_height + theme.XS, 0
+            if move:
+                item.setGeometry(QRect(QPoint(x, y), hint))
+            x += hint.width() + self.spacing()
+            line_height = max(line_height, hint.height())
+        return y + line_height - rect.y()
+
+
 class Card(QFrame):
     """A surface with a border. Attributes: ``body``, the layout to fill."""
 
@@ -142,13 +278,30 @@ class ElidedLabel(QLabel):
         self._whole = text
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setProperty("look", look)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.say(text)
+
+    def say(self, text: str) -> None:
+        """Shows another text."""
+        self._whole = text
         self.setAccessibleName(text)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setText(text)
+        self.updateGeometry()
+        self._fit()
+
+    @override
+    def sizeHint(self) -> QSize:
+        return QSize(self.fontMetrics().horizontalAdvance(self._whole) + 2, super().sizeHint().height())
+
+    @override
+    def minimumSizeHint(self) -> QSize:
+        return QSize(_LEAST_ELIDED, super().minimumSizeHint().height())
 
     @override
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
         shown = self.fontMetrics().elidedText(self._whole, Qt.TextElideMode.ElideMiddle, self.width())
         self.setText(shown)
         self.setToolTip(self._whole if shown != self._whole else "")
@@ -185,7 +338,7 @@ class StatusDot(Painted):
     def __init__(self) -> None:
         super().__init__()
         self._state = "idle"
-        self.setFixedSize(QSize(8, 8))
+        self.setFixedSize(QSize(_DOT, 2 * _DOT))  # as high as the line beside it
 
     def set_state(self, state: Literal["good", "warning", "bad", "idle"]) -> None:
         self._state = state
@@ -197,7 +350,7 @@ class StatusDot(Painted):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(self._get(self._state))
-        painter.drawEllipse(self.rect())
+        painter.drawEllipse(0, (self.height() - _DOT) // 2, _DOT, _DOT)
 
 
 class BrandMark(Painted):
@@ -228,14 +381,16 @@ class NavButton(QPushButton):
         self.setCheckable(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setIconSize(QSize(16, 16))
+        self.setIconSize(NAV_ICON)
 
     def _get(self, name: str) -> QColor:
         return self._inks[name]
 
     def _set(self, name: str, colour: QColor) -> None:
         self._inks[name] = colour
-        self.setIcon(icon(self._icon_name, self._inks["ink"], self._inks["inkChecked"], self.devicePixelRatioF()))
+        self.setIcon(
+            icon(self._icon_name, NAV_ICON, self._inks["ink"], self._inks["inkChecked"], self.devicePixelRatioF())
+        )
 
     ink = colour_property("ink")
     inkChecked = colour_property("inkChecked")  # noqa: N815 - the style sheet's name

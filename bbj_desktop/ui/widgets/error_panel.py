@@ -21,7 +21,7 @@ from bbj_desktop.core.errors import (
 )
 from bbj_desktop.ui import theme
 from bbj_desktop.ui.text import translate
-from bbj_desktop.ui.widgets.basics import Button, Card, label, paragraph, row
+from bbj_desktop.ui.widgets.basics import Button, ButtonLook, Card, paragraph, row
 
 Action = tuple[str, Callable[[], None]]
 
@@ -46,23 +46,32 @@ def headline(error: BBjDesktopError) -> str:
 class ErrorPanel(Card):
     """One error, with buttons for what can be done here."""
 
-    def __init__(self, error: BBjDesktopError, actions: Sequence[Action] = (), *, title: str = "") -> None:
-        super().__init__(look="error", padding=theme.L + 2, spacing=theme.XS + 2)
+    def __init__(
+        self, error: BBjDesktopError, actions: Sequence[Action] = (), *, title: str = "", primary: bool = False
+    ) -> None:
+        """Args:
+        title: What happened; empty takes the headline for this kind of error.
+        primary: The first action is the page's primary button.
+        """
+        super().__init__(look="error", spacing=theme.XS + 2)
         what = title or headline(error)
         self.setAccessibleName(what)
-        self.body.addWidget(label(what, "errorTitle", wrap=True))
+        self.body.addWidget(paragraph(what, "errorTitle"))
         why = paragraph(error.message)
         why.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.body.addWidget(why)
         if error.hint:
             self.body.addWidget(paragraph(error.hint, "muted"))
-        self.buttons: tuple[Button, ...] = tuple(self._button(text, action) for text, action in actions)
+        self.buttons: tuple[Button, ...] = tuple(
+            self._button(text, action, "primary" if primary and position == 0 else "plain")
+            for position, (text, action) in enumerate(actions)
+        )
         if self.buttons:
             self.body.addSpacing(theme.XS)
             self.body.addLayout(row(*self.buttons, None))
 
     @staticmethod
-    def _button(text: str, action: Callable[[], None]) -> Button:
-        button = Button(text)
+    def _button(text: str, action: Callable[[], None], look: ButtonLook) -> Button:
+        button = Button(text, look)
         button.clicked.connect(lambda _checked: action())
         return button

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPainterPath, QPaintEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy
+from PySide6.QtWidgets import QSizePolicy, QWidget
 from typing_extensions import override
 
 from bbj_desktop.core.recommendation import MemoryNeed
 from bbj_desktop.ui import theme
 from bbj_desktop.ui.text import translate
-from bbj_desktop.ui.widgets.basics import Painted, colour_property, label
+from bbj_desktop.ui.widgets.basics import Flow, Painted, colour_property, label, row
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class LegendDot(Painted):
         painter.drawRoundedRect(self.rect(), 3, 3)
 
 
-def legend(*, with_model: bool) -> QHBoxLayout:
+def legend(*, with_model: bool) -> Flow:
     """What the colours mean; without a model only what is in use."""
     entries = [("inUse", translate("MemoryBar", "in use"))]
     if with_model:
@@ -118,13 +118,9 @@ def legend(*, with_model: bool) -> QHBoxLayout:
             ("kv", translate("MemoryBar", "conversation memory")),
             ("compute", translate("MemoryBar", "working space")),
         ]
-    layout = QHBoxLayout()
-    layout.setContentsMargins(0, 0, 0, 0)
+    layout = Flow(theme.M)
     for segment, name in entries:
-        layout.addWidget(LegendDot(segment), 0, Qt.AlignmentFlag.AlignVCenter)
-        layout.addSpacing(theme.XS)
-        layout.addWidget(label(name, "small"))
-        layout.addSpacing(theme.M)
-    layout.setSpacing(0)
-    layout.addStretch(1)
+        entry = QWidget()
+        entry.setLayout(row(LegendDot(segment), label(name, "small"), spacing=theme.XS + 1))
+        layout.addWidget(entry)
     return layout
