@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import stat
 import sys
@@ -167,6 +168,36 @@ def test_the_numbers_come_from_the_file(makers: Makers) -> None:
 def test_the_payload_lies_under_its_digest(makers: Makers) -> None:
     release = makers.publish(makers.draft())
     assert (makers.folder / blob_path(release.variants[0].file.digest)).read_bytes() == tiny_gguf()
+
+
+def test_a_model_file_is_not_stored_twice_on_one_volume(makers: Makers) -> None:
+    model = makers.model()
+    release = makers.publish(makers.draft(files={"Q4_0": model}))
+    assert (makers.folder / blob_path(release.variants[0].file.digest)).samefile(model)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX permissions")
+def test_a_private_file_is_copied_so_that_a_web_server_can_read_it(makers: Makers) -> None:
+    model = makers.model()
+    model.chmod(0o600)
+    release = makers.publish(makers.draft(files={"Q4_0": model}))
+    blob = makers.folder / blob_path(release.variants[0].file.digest)
+    assert blob.read_bytes() == model.read_bytes()
+    assert not blob.samefile(model)
+
+
+def test_a_file_that_changes_after_it_was_hashed_is_refused(makers: Makers, state: Path) -> None:
+    model = makers.model()
+    os.utime(model, (1, 1))  # long ago, for file systems with a coarse clock
+
+    def meddle(gguf: Path, context_lengths: Sequence[int]) -> tuple[FitRow, ...]:
+        gguf.write_bytes(tiny_gguf(seed=2))
+        return no_engine(gguf, context_lengths)
+
+    draft = makers.draft(files={"Q4_0": model})
+    with pytest.raises(PublishError, match="changed while it was published"):
+        publish(makers.folder, makers.keys, PASSPHRASE, draft, "beta", silent, Cancel(), measure=meddle)
+    assert makers.offering(state).offers == ()
 
 
 def test_the_tokenizer_is_the_model_without_its_tensors(makers: Makers, state: Path) -> None:

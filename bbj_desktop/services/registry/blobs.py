@@ -55,7 +55,7 @@ def index_file(path: Path, lengths: Sequence[int], progress: Callable[[int], Non
     except OSError as error:
         raise PublishError(f"{path} can't be read: {error.strerror}.") from error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or done != after.st_size:
-        raise PublishError(f"{path} changed while it was read.", hint="Publish it when it is finished.")
+        raise _changed(path)
     reference = FileReference(digest=f"sha256:{whole.hexdigest()}", length_bytes=done)
     return ChunkIndex(file=reference, chunks=tuple(chunks))
 
@@ -107,9 +107,16 @@ def place_bytes(ledger: Ledger, data: bytes) -> FileReference:
     return reference
 
 
-def place_file(ledger: Ledger, path: Path, reference: FileReference, cancel: Cancel) -> None:
+def place_file(ledger: Ledger, path: Path, reference: FileReference, modified_ns: int, cancel: Cancel) -> None:
     """Puts a large file among the blobs: as a second name for the same bytes where the volume and its permissions allow
     it, else as a copy, which is hashed again while it is written.
+
+    Args:
+        ledger: The registry.
+        path: The file.
+        reference: What it was when it was hashed.
+        modified_ns: When it had last changed then.
+        cancel: Obeyed while copying.
 
     Raises:
         PublishError: It can't be written, or the file changed since it was hashed.
@@ -118,6 +125,8 @@ def place_file(ledger: Ledger, path: Path, reference: FileReference, cancel: Can
     if _is_there(ledger, reference):
         return
     with ledger.placing(ledger.folder / blob_path(reference.digest)) as temporary:
+        if path.stat().st_mtime_ns != modified_ns:
+            raise _changed(path)
         if not _linked(path.resolve(), temporary):
             _copy(path, temporary, reference, cancel)
 
@@ -146,4 +155,8 @@ def _copy(path: Path, place: Path, reference: FileReference, cancel: Cancel) -> 
         target.flush()
         os.fsync(target.fileno())
     if f"sha256:{digest.hexdigest()}" != reference.digest:
-        raise PublishError(f"{path} changed while it was published.", hint="Publish it when it is finished.")
+        raise _changed(path)
+
+
+def _changed(path: Path) -> PublishError:
+    return PublishError(f"{path} changed while it was published.", hint="Publish it when it is finished.")

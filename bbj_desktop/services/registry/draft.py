@@ -79,11 +79,16 @@ def load_draft(path: Path) -> ReleaseDraft:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A GGUF of a draft, its header read."""
+    """A GGUF of a draft, its header read.
+
+    Attributes:
+        modified_ns: When its content last changed, by the file system, in nanoseconds.
+    """
 
     quantisation: str
     path: Path
     length_bytes: int
+    modified_ns: int
     header: GgufHeader
     architecture: Architecture
 
@@ -97,8 +102,9 @@ def read_model(quantisation: str, path: Path) -> ModelFile:
     try:
         with path.open("rb") as stream:
             header = read_header(stream)
-        length = path.stat().st_size
-        return ModelFile(quantisation, path, length, header, architecture_of(header, length))
+        state = path.stat()
+        architecture = architecture_of(header, state.st_size)
+        return ModelFile(quantisation, path, state.st_size, state.st_mtime_ns, header, architecture)
     except OSError as error:
         raise PublishError(f"{path} can't be read: {error.strerror}.") from error
     except FormatError as error:

@@ -356,7 +356,7 @@ class Publisher:
     def _place(self, hashed: Sequence[_Hashed], tokenizer: bytes, cancel: Cancel) -> None:
         place_bytes(self.ledger, tokenizer)
         for item in hashed:
-            place_file(self.ledger, item.model.path, item.index.file, cancel)
+            place_file(self.ledger, item.model.path, item.index.file, item.model.modified_ns, cancel)
             place_bytes(self.ledger, item.index_bytes)
 
     def _offer(self, release: Release, channel: str, tiers: TierTable | None) -> None:
