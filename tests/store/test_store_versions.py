@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from bbj_desktop.core.versions import InstalledVersion, Registration
 from bbj_desktop.services.store.store import Store
 from tests.fakes.installed import installed
 from tests.fakes.payload import digest_of
+from tests.fakes.permissions import read_only
 
 
 @pytest.fixture
@@ -335,13 +334,9 @@ def test_the_first_format_is_read(root: Path, store: Store) -> None:
     assert version.path == root / "blobs" / f"sha256-{digest_of(b'weights')[7:]}"
 
 
-@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="needs a user whom permissions bind")
 def test_a_read_only_store_can_be_read(store: Store, root: Path) -> None:
     version = add(store)
-    root.chmod(0o500)
-    (root / "versions").chmod(0o500)
-    assert Store(root).versions() == (version,)
-    with pytest.raises(StoreAccessError):
-        Store(root).activate(version.key)
-    root.chmod(0o700)
-    (root / "versions").chmod(0o700)
+    with read_only(root):
+        assert Store(root).versions() == (version,)
+        with pytest.raises(StoreAccessError):
+            Store(root).activate(version.key)

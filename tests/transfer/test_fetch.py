@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.transfer.fetch import Fetched, Limits, bytes_missing, fetch
 from bbj_desktop.services.transfer.sources import open_source
 from tests.fakes.payload import CHUNK, index_of, payload
+from tests.fakes.permissions import read_only
 from tests.fakes.release_server import Fault, ReleaseServer
 
 CONTENT = payload()
@@ -113,12 +113,13 @@ def test_progress_tells_speed_and_time_left_at_most_ten_times_a_second(
 ) -> None:
     server.always = Fault(rate_bytes_per_s=400_000)  # twice: for two connections
     events: list[Event] = []
+    begun = time.monotonic()
     download(server.address, destination, report=events.append)
     transfers = [event for event in events if isinstance(event, Transfer)]
     rates = [event.rate_bytes_per_s for event in transfers if event.rate_bytes_per_s]
-    assert 300_000 < max(rates) < 1_200_000
-    assert any(event.remaining_s is not None and 0 < event.remaining_s < 5 for event in transfers)
-    assert len(transfers) < 30  # in something like 1.3 s
+    assert 100_000 < max(rates) < 1_200_000
+    assert any(event.remaining_s is not None and 0 < event.remaining_s < 20 for event in transfers)
+    assert len(transfers) <= 3 + 10 * (time.monotonic() - begun)
 
 
 def test_a_file_that_is_not_there_is_not_found(server: ReleaseServer, destination: Path) -> None:
@@ -139,11 +140,9 @@ def test_a_file_where_its_folder_should_be_is_refused(server: ReleaseServer, des
         download(server.address, destination)
 
 
-@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="needs a user whom permissions bind")
 def test_a_folder_without_permission_is_refused(server: ReleaseServer, destination: Path) -> None:
     destination.parent.mkdir()
-    destination.parent.chmod(0o500)
-    with pytest.raises(StoreAccessError):
+    with read_only(destination.parent), pytest.raises(StoreAccessError):
         download(server.address, destination)
 
 

@@ -36,6 +36,7 @@ from tests.fakes.release_server import Fault, ReleaseServer
 CONTENT = payload(20)
 INDEX = index_of(CONTENT)
 NETWORK = Network(proxy=DIRECT, connect_timeout_s=2.0, stall_timeout_s=0.5)
+PATIENT = Network(proxy=DIRECT)
 QUICK = Limits(first_wait_s=0.01, attempts=4)
 
 
@@ -59,8 +60,9 @@ def download(
     limits: Limits = QUICK,
     disk: Disk | None = None,
     index: ChunkIndex = INDEX,
+    network: Network = NETWORK,
 ) -> Fetched:
-    source = open_source(server.address, NETWORK)
+    source = open_source(server.address, network)
     try:
         return fetch(source, "blob", index, destination, report, cancel or Cancel(), limits=limits, disk=disk)
     finally:
@@ -231,12 +233,11 @@ def test_a_part_of_another_file_is_no_use_and_no_harm(server: ReleaseServer, des
 def test_cancelling_ends_it_at_once_and_keeps_what_is_here(server: ReleaseServer, destination: Path) -> None:
     server.script("blob", Fault(stall_after=3 * CHUNK + 5), Fault(stall_after=0))
     cancel = Cancel()
-    timer = threading.Timer(0.2, cancel.cancel)
-    timer.start()
+    threading.Timer(0.3, cancel.cancel).start()
     begun = time.monotonic()
     with pytest.raises(Cancelled):
-        download(server, destination, cancel=cancel)
-    assert time.monotonic() - begun < 0.45  # the stall time-out is longer
+        download(server, destination, cancel=cancel, network=PATIENT)
+    assert time.monotonic() - begun < 3.0  # the stall time-out is far longer
     assert download(server, destination).bytes_kept == 3 * CHUNK
     assert destination.read_bytes() == CONTENT
 
@@ -314,7 +315,7 @@ def test_after_a_kill_at_most_one_chunk_a_connection_comes_again(server: Release
     assert fetched.bytes_kept >= 5 * CHUNK
     assert fetched.bytes_kept + fetched.bytes_fetched == len(CONTENT)
     # what the server had on its way to the two killed connections besides a chunk each lay in their sockets
-    on_the_way = 2 * (CHUNK + 64 * 1024)
+    on_the_way = 2 * 2 * CHUNK
     assert server.sent_bytes("blob") <= len(CONTENT) + on_the_way
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from bbj_desktop.core.errors import UserInputError
 from bbj_desktop.core.network import Network
@@ -41,6 +40,8 @@ def open_source(address: str, network: Network) -> Source:
 
 def _path_of(address: str) -> Path:
     """``file:///srv/models`` → ``/srv/models``; ``file://server/share`` is a network drive on Windows."""
+    from urllib.request import url2pathname  # takes long to import
+
     parts = urlsplit(address)
     path = url2pathname(parts.path)
     host = "" if parts.netloc == "localhost" else parts.netloc

@@ -1,0 +1,34 @@
+"""Folders that may not be written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Takes the right to write in ``folder`` and below. Skips the test where nothing keeps this user from writing."""
+    folders = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+    for each in folders:
+        each.chmod(0o500)
+    try:
+        if _can_write(folder):
+            pytest.skip("needs a user whom permissions bind (not root, not Windows)")
+        yield
+    finally:
+        for each in folders:
+            each.chmod(0o700)
+
+
+def _can_write(folder: Path) -> bool:
+    probe = folder / "probe"
+    try:
+        probe.touch()
+    except OSError:
+        return False
+    probe.unlink()
+    return True
