@@ -51,12 +51,22 @@ class Bars:
     """A spinner for the step at work, a bar while bytes move, and a tick for what is done."""
 
     def __init__(self, console: Console) -> None:
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+        from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TextColumn
+        from rich.progress_bar import ProgressBar
+
+        class KnownBar(BarColumn):
+            """A bar only where the end is known; elsewhere the spinner says enough."""
+
+            def render(self, task: Task) -> ProgressBar:
+                bar = super().render(task)
+                if task.total is None:
+                    bar.width = 0
+                return bar
 
         self._progress = Progress(
             SpinnerColumn(style="cyan"),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24, complete_style="cyan", finished_style="green"),
+            KnownBar(bar_width=24, complete_style="cyan", finished_style="green"),
             TextColumn("{task.fields[detail]}", style="dim"),
             console=console,
             transient=True,
