@@ -1,0 +1,118 @@
+"""What a person at a terminal sees and is asked, through a real pseudo-terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.conftest import PROGRAM, Call
+from tests.fakes.ollama import FakeOllama
+from tests.fakes.published import Publication
+
+if sys.platform == "win32":
+    pytest.skip("needs pseudo-terminals", allow_module_level=True)
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
+
+
+def at_terminal(*arguments: str, typed: str = "", **environment: str) -> tuple[int, str]:
+    """Runs the program at a terminal of 100 columns; returns exit code and everything that was shown."""
+    ours, theirs = os.openpty()
+    os.write(ours, typed.encode())
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", **environment}
+    with subprocess.Popen([*PROGRAM, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        shown = b""
+        while piece := _read(ours):
+            shown += piece
+        code = process.wait(timeout=30)
+    os.close(ours)
+    return code, shown.decode().replace("\r\n", "\n")
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:  # Linux's way of saying that the other end is closed
+        return b""
+
+
+@pytest.fixture
+def installed(customer: Call, ollama: FakeOllama) -> Call:
+    assert customer("install", "7b-q4_0").code == 0
+    assert ollama.models
+    return customer
+
+
+def test_errors_are_coloured() -> None:
+    code, shown = at_terminal("activate", "7b")
+    assert code == 3
+    assert COLOUR.search(shown)
+
+
+def test_no_color_is_honoured() -> None:
+    code, shown = at_terminal("activate", "7b", NO_COLOR="1")
+    assert code == 3
+    assert not COLOUR.search(shown)
+
+
+def test_a_dumb_terminal_gets_plain_text() -> None:
+    _code, shown = at_terminal("settings", "show", TERM="dumb")
+    assert "\x1b" not in shown
+
+
+def test_steps_are_ticked_off_and_the_cursor_comes_back(customer: Call) -> None:
+    assert customer("versions").code == 0
+    code, shown = at_terminal("install", "7b-q4_0", "--yes")
+    assert code == 0
+    assert "✓ Downloading and verifying bbj-coder 7B Q4_0" in shown
+    assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l")
+
+
+def test_an_install_is_asked_for_after_its_plan(customer: Call) -> None:
+    code, shown = at_terminal("install", "7b-q4_0", typed="n\n")
+    assert code == 130
+    assert shown.index("to fetch") < shown.index("Install it? [Y/n]")
+    assert customer("versions", "--json").result["versions"] == []
+
+
+def test_a_removal_that_is_not_confirmed_does_not_happen(installed: Call) -> None:
+    code, shown = at_terminal("remove", "2026.1", typed="\n")
+    assert code == 130
+    assert "Remove it? [y/N]" in shown
+    assert len(installed("versions", "--json").result["versions"]) == 1
+
+
+def test_a_confirmed_removal_happens(installed: Call) -> None:
+    code, _shown = at_terminal("remove", "2026.1", typed="y\n")
+    assert code == 0
+    assert installed("versions", "--json").result["versions"] == []
+
+
+def test_the_first_start_asks_for_a_registry_and_shows_its_fingerprint(
+    publication: Publication, identity: str, ollama: FakeOllama
+) -> None:
+    assert ollama.models == {}
+    code, shown = at_terminal("recommend", typed=f"{publication.folder}\n\ny\n")
+    assert code == 0, shown
+    assert identity[7:11] in shown
+    assert "bbj-coder 7B" in shown
+
+
+def test_a_fingerprint_that_is_not_the_one_given_trusts_nothing(call: Call, publication: Publication) -> None:
+    code, _shown = at_terminal("registry", "add", str(publication.folder), typed="n\n")
+    assert code == 130
+    assert call("registry", "show", "--json").result["registries"] == []
+
+
+def test_a_chat_greets_answers_and_leaves_with_quit(installed: Call) -> None:
+    assert installed("versions").code == 0
+    code, shown = at_terminal("chat", typed="Hello?\n/quit\n")
+    assert code == 0
+    assert "A tiny stand-in for tests." in shown
+    assert 'PRINT "Hello BBj"' in shown
+    assert "TTFT" in shown
