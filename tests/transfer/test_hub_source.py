@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,12 @@ import pytest
 from bbj_desktop.core.errors import NotFoundError
 from bbj_desktop.core.network import DIRECT, Network
 from bbj_desktop.core.progress import Cancel, silent
+from bbj_desktop.services.registry.client import Registry, blob_path
 from bbj_desktop.services.transfer.fetch import Limits, fetch
 from bbj_desktop.services.transfer.sources import open_source
 from tests.fakes.hub import Hub
 from tests.fakes.payload import index_of, payload
+from tests.fakes.registry import RegistrySimulator, make_release
 from tests.fakes.release_server import Fault
 
 CONTENT = payload()
@@ -64,3 +66,42 @@ def test_another_repository_is_not_found(hub: Hub) -> None:
     with pytest.raises(NotFoundError):
         source.read("blobs/model.gguf", limit_bytes=10, cancel=Cancel())
     source.close()
+
+
+class _Served(Mapping[str, bytes]):
+    """What a simulated registry serves, as the files of a repository."""
+
+    def __init__(self, simulator: RegistrySimulator) -> None:
+        self._simulator = simulator
+
+    def __getitem__(self, path: str) -> bytes:
+        try:
+            return self._simulator.content(path)
+        except NotFoundError as error:
+            raise KeyError(path) from error
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._simulator.files)
+
+    def __len__(self) -> int:
+        return len(self._simulator.files)
+
+
+def test_a_whole_registry_is_readable_there(tmp_path: Path) -> None:
+    simulator = RegistrySimulator()
+    blob = simulator.put_blob(CONTENT)
+    index = index_of(CONTENT)
+    chunk_index = simulator.put_blob(index.model_dump_json().encode())
+    variant = make_release().variants[0].model_copy(update={"file": index.file, "chunk_index": chunk_index})
+    simulator.offer(make_release(variants=[variant.model_dump()]))
+    with Hub(_Served(simulator), large_bytes=100_000) as hub:
+        source = open_source(hub.repository_address, NETWORK)
+        registry = Registry.open(
+            source, tmp_path / "state", initial_root=simulator.initial_root, now=lambda: simulator.now
+        )
+        (offer,) = registry.offering("stable", Cancel(), app_version="1.0.0").offers
+        signed = registry.chunk_index(offer.release.variants[0], Cancel())
+        fetch(source, blob_path(blob.digest), signed, tmp_path / "model", silent, Cancel())
+        source.close()
+        assert hub.network.sent_bytes() == len(CONTENT)
+    assert (tmp_path / "model").read_bytes() == CONTENT
