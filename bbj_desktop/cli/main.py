@@ -12,17 +12,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbj_desktop.cli.parser import build_parser, given_flags, wants_json
-from bbj_desktop.core.errors import BBjDesktopError, Cancelled
+from bbj_desktop.core.errors import BBjDesktopError, Cancelled, UserInputError
 
 if TYPE_CHECKING:
     from bbj_desktop.cli.screen import Screen
     from bbj_desktop.cli.session import Session
+    from bbj_desktop.core.settings import ResolvedSettings
 
 log = logging.getLogger(__name__)
 
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 EXIT_BROKEN_PIPE = 141  # as a shell reports SIGPIPE
 _UNLOGGED = frozenset({"purge", "demo"})  # the one removes the log, the other leaves nothing behind
+
+WINDOW_LIBRARIES = (
+    "sudo apt-get install -y libegl1 libgl1 libdbus-1-3 libfontconfig1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 "
+    "libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xkb1"
+)
+"""Debian's and Ubuntu's packages that Qt's wheels expect."""
+
+
+class WindowError(UserInputError):
+    """The window can't be opened here."""
 
 
 def run(argv: Sequence[str], *, policy: Path | None = None) -> int:
@@ -50,6 +61,8 @@ def run(argv: Sequence[str], *, policy: Path | None = None) -> int:
         return _say(error, screen, arguments.command)
     except BrokenPipeError:
         return _leave_pipe()
+    except Exception as error:  # noqa: BLE001 - a bug before there was a log, or one of the window's
+        return _crash(screen, arguments.command, error, None)
 
 
 def _screen(arguments: argparse.Namespace) -> Screen:
@@ -66,7 +79,7 @@ def _start(arguments: argparse.Namespace, screen: Screen, policy: Path | None) -
         flags.setdefault("log_level", "debug")
     settings = load_settings(flags, policy=policy)
     if not arguments.command:
-        return _open_window(screen)
+        return _open_window(settings)
     from bbj_desktop.cli.interrupts import Interrupts
     from bbj_desktop.cli.session import Session
 
@@ -92,7 +105,7 @@ def _run_logged(session: Session) -> int:
         except BrokenPipeError:
             raise
         except Exception as error:  # noqa: BLE001 - the last line of defence: a bug is logged and said in one line
-            return _crash(session, error, log_file)
+            return _crash(session.screen, session.arguments.command, error, log_file)
         finally:
             session.close()
 
@@ -111,16 +124,35 @@ def _run_command(session: Session) -> int:
     return int(outcome.exit_code)
 
 
-def _open_window(screen: Screen) -> int:
+def _open_window(settings: ResolvedSettings) -> int:
+    from importlib import import_module
     from importlib.util import find_spec
 
     if find_spec("PySide6") is None:
-        screen.message("The window needs PySide6, which isn't installed.", "bold red")
-        screen.message('Type: pip install "bbj-desktop[ui]"    or see: bbj-desktop --help')
-        return 2
-    from importlib import import_module
+        raise WindowError(
+            "The window needs PySide6, which isn't installed.",
+            hint='Type: pip install "bbj-desktop[ui]"    The command line works without it: bbj-desktop --help',
+        )
+    if _without_a_screen():
+        raise WindowError(
+            "There is no screen to open a window on.",
+            hint="The command line works without one: bbj-desktop --help",
+        )
+    try:
+        app = import_module("bbj_desktop.ui.app")
+    except ImportError as error:
+        if "bbj_desktop" in (error.name or ""):
+            raise
+        raise WindowError(
+            f"The window can't open, because a system library is missing: {error}.", hint=f"Type: {WINDOW_LIBRARIES}"
+        ) from error
+    return int(app.main(settings=settings))
 
-    return int(import_module("bbj_desktop.ui.app").main())
+
+def _without_a_screen() -> bool:
+    """On Linux Qt ends the whole process when it finds no display: said before that."""
+    named = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+    return sys.platform.startswith("linux") and not named
 
 
 def _say(error: BBjDesktopError, screen: Screen, command: str) -> int:
@@ -134,17 +166,17 @@ def _say(error: BBjDesktopError, screen: Screen, command: str) -> int:
     return error.exit_code
 
 
-def _crash(session: Session, error: Exception, log_file: Path | None) -> int:
+def _crash(screen: Screen, command: str, error: Exception, log_file: Path | None) -> int:
     from bbj_desktop.services.logs import write_crash_report
 
-    log.critical("a bug ended %s", session.arguments.command, exc_info=error)
+    log.critical("a bug ended %s", command or "the window", exc_info=error)
     message = f"BBj Desktop failed unexpectedly ({type(error).__name__})."
     hint = f"The report is at the end of {log_file or write_crash_report(error)}."
-    if session.screen.json:
+    if screen.json:
         content = {"code": "Bug", "message": message, "hint": hint, "exit_code": EXIT_BUG}
-        session.screen.document(session.arguments.command, error=content)
+        screen.document(command, error=content)
     else:
-        session.screen.message(f"{message} {hint}", "bold red")
+        screen.message(f"{message} {hint}", "bold red")
     return EXIT_BUG
 
 

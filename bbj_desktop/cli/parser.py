@@ -165,9 +165,9 @@ def _declare_versions(commands: _Commands) -> None:
     update.add_argument("--force", action="store_true", help="install what this machine can't run, too")
     commands.add("versions", "versions:versions", "list the installed versions")
     activate = commands.add("activate", "versions:activate", "make an installed version the one in use")
-    activate.add_argument("version", metavar="VERSION", help="its key, or a unique part, as versions lists it")
+    activate.add_argument("version", metavar="VERSION", help="its key, or its beginning: 2026.1; or bbj-coder:7b")
     remove = commands.add("remove", "versions:remove", "remove installed versions and free their space")
-    remove.add_argument("version", nargs="+", metavar="VERSION", help="its key, or a unique part")
+    remove.add_argument("version", nargs="+", metavar="VERSION", help="its key, or its beginning: 2026.1")
 
 
 def _declare_conversation(commands: _Commands) -> None:

@@ -11,7 +11,6 @@ from importlib import import_module
 import pytest
 
 from bbj_desktop import __version__
-from bbj_desktop.__main__ import main
 from bbj_desktop.cli.parser import build_parser, given_flags
 from bbj_desktop.core.settings import SETTINGS
 from tests.cli.conftest import PROGRAM, Call
@@ -100,12 +99,20 @@ def test_the_engine_host_is_started_by_a_hidden_first_argument() -> None:
     assert (done.returncode, done.stdout) == (0, b"")
 
 
-def test_without_pyside_the_window_says_what_to_type(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_pyside_the_window_says_what_to_type(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    assert main([]) == 2
-    assert 'pip install "bbj-desktop[ui]"' in capsys.readouterr().err
+    called = call()
+    assert called.code == 2
+    assert 'pip install "bbj-desktop[ui]"' in called.err
+
+
+def test_without_a_screen_the_window_points_to_the_command_line(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    called = call()
+    assert called.code == 2
+    assert "bbj-desktop --help" in called.err
 
 
 def test_a_probe_child_is_started_by_a_hidden_first_argument() -> None:
