@@ -10,11 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.versions import activate_version
-from bbj_desktop.core.errors import DoesNotFitError, EngineMissingError, NoSpaceError, PublishError
+from bbj_desktop.core.errors import DoesNotFitError, EngineMissingError, PublishError
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.recommendation import Candidate, ReasonKind
 from bbj_desktop.core.release import ChunkIndex
-from bbj_desktop.core.units import format_bytes
 from bbj_desktop.core.versions import InstalledVersion, Selection, version_key_of
 from bbj_desktop.services.registry.client import blob_path
 from bbj_desktop.services.store.store import Store
@@ -140,7 +139,7 @@ def _bring(
         index = registry.chunk_index(variant, cancel)
         destination = store.blob_path(variant.file.digest)
         missing = bytes_missing(index, destination)
-        _check_space(store, missing)
+        store.check_space(missing)
         report(Step("download", f"Downloading and verifying {release.title} {variant.quantisation}"))
         path = blob_path(variant.file.digest)
         fetched = fetch(registry.source, path, index, destination, report, cancel)
@@ -157,18 +156,6 @@ def _refuse_withdrawn(selection: Selection) -> None:
         raise PublishError(
             f"{selection.offer.release.title} {selection.offer.release.version} was withdrawn by its makers: {reason}",
             hint="bbj-desktop recommend shows what is offered instead.",
-        )
-
-
-def _check_space(store: Store, missing: int) -> None:
-    free = store.free_bytes()
-    if missing > free:
-        raise NoSpaceError(
-            f"The download needs {format_bytes(missing)} on the volume of {store.root}; {format_bytes(free)} are free.",
-            needed_bytes=missing,
-            free_bytes=free,
-            path=store.root,
-            hint="Free some space there, or choose another data folder (setting data_folder).",
         )
 
 

@@ -33,6 +33,7 @@ from bbj_desktop.core.errors import (
     StoreError,
 )
 from bbj_desktop.core.progress import Cancel, Report
+from bbj_desktop.core.units import format_bytes
 from bbj_desktop.core.versions import InstalledVersion, Registration
 from bbj_desktop.services.locking import FileLock
 from bbj_desktop.services.meter import Meter
@@ -145,7 +146,7 @@ class Store:
         free = self.free_bytes()
         if free < needed_bytes:
             raise NoSpaceError(
-                f"{needed_bytes} bytes are needed on the volume of {self.root}; {free} are free.",
+                f"{format_bytes(needed_bytes)} are needed on the volume of {self.root}; {format_bytes(free)} are free.",
                 needed_bytes=needed_bytes,
                 free_bytes=free,
                 path=self.root,
