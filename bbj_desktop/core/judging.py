@@ -1,0 +1,270 @@
+"""Judges one variant for one machine: where it lies, how fast it is, what speaks for and against it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bbj_desktop.core import reasons as say
+from bbj_desktop.core.engines import RuntimeStatus
+from bbj_desktop.core.fit import Budget, Graph, estimate
+from bbj_desktop.core.hardware import HardwareProfile, VolumePurpose
+from bbj_desktop.core.recommendation import Candidate, Fit, Placement, Reason, ReasonKind
+from bbj_desktop.core.release import Offer, Release, TierTable, Variant, parameters_of
+from bbj_desktop.core.speed import COMPLETION_PROMPT_TOKENS, HardwareTables, Speed, speed_of
+from bbj_desktop.core.versions import Selection
+
+MIN_CONTEXT = 2048
+"""No context shorter than this is offered: it wouldn't hold a question with its code."""
+
+WELL_FILLED = 0.8
+"""A model larger than the smallest tier's is preferred only where it leaves a fifth of the memory free: for the
+completion model, for longer contexts and for other programs."""
+
+REGULAR_SIZE = 7e9
+"""The smallest size that tiers name, for a table without tiers."""
+
+COARSE = ("Q2_K", "Q2_K_S", "IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "TQ1_0", "TQ2_0")
+LARGE = ("Q8_0", "F16", "BF16", "F32")
+"""On request only: twice the size and half the speed of 4-bit weights for a difference that few notice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A candidate with what the comparison with others needs.
+
+    Attributes:
+        room_bytes: Memory that models may take where it lies.
+        need_bytes: What it takes there.
+        place: Which memory that is: ``vram``, ``ram`` or ``unified``.
+    """
+
+    candidate: Candidate
+    speed: Speed
+    room_bytes: int
+    need_bytes: int
+    place: Literal["vram", "ram", "unified"]
+
+    @property
+    def parameters(self) -> float:
+        return parameters_of(self.candidate.release.size)
+
+    @property
+    def name(self) -> str:
+        return say.name_of(self.candidate.release, self.candidate.variant)
+
+    @property
+    def fim_ttft_s(self) -> float:
+        """Typical time to the first token of a completion, in seconds."""
+        return sum(self.speed.ttft_s(COMPLETION_PROMPT_TOKENS)) / 2
+
+    @property
+    def fills_well(self) -> bool:
+        return self.candidate.fit.placement is not Placement.SPLIT and self.need_bytes <= WELL_FILLED * self.room_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """One machine with one engine.
+
+    Attributes:
+        runtime: The engine; None when there is none at all.
+        wanted: The engine asked for by name; None when any will do.
+        concurrency: Conversations at once.
+        installed: Digests of model files that are on this machine already.
+    """
+
+    profile: HardwareProfile
+    runtime: RuntimeStatus | None
+    tiers: TierTable
+    tables: HardwareTables
+    wanted: Literal["ollama", "embedded"] | None = None
+    concurrency: int = 1
+    installed: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def engine(self) -> Literal["ollama", "embedded"]:
+        if self.runtime is not None:
+            return self.runtime.name
+        return self.wanted or "embedded"
+
+    @property
+    def accelerators(self) -> frozenset[str] | None:
+        return self.runtime.accelerators if self.runtime is not None else frozenset()
+
+    @property
+    def graph(self) -> Graph:
+        return Graph.SERVER if self.engine == "embedded" else Graph.LIBRARY
+
+    def budget(self) -> Budget:
+        return Budget.of(self.profile, self.accelerators)
+
+    def judge(
+        self,
+        offer: Offer,
+        variant: Variant,
+        *,
+        context_length: int,
+        may_shorten: bool = True,
+        budget: Budget | None = None,
+        disk_taken_bytes: int = 0,
+    ) -> Judged:
+        """Judges a variant.
+
+        Args:
+            context_length: Tokens wanted.
+            may_shorten: Take a shorter context where this one doesn't fit.
+            budget: Memory left by other models; None for the whole machine.
+            disk_taken_bytes: Disk that other downloads of the same recommendation take.
+        """
+        room = budget or self.budget()
+        fit, shorter = self._fit(variant, context_length, may_shorten=may_shorten, room=room)
+        speed = speed_of(variant, fit, self.profile, self.tables)
+        blockers = (*self._engine_blockers(), *self._disk_blockers(variant, disk_taken_bytes))
+        if not fit.fits:
+            blockers = (*blockers, say.does_not_fit(say.name_of(offer.release, variant), fit))
+        candidate = Candidate(
+            selection=Selection(offer=offer, variant=variant, context_length=fit.context_length),
+            runtime=self.engine,
+            fit=fit,
+            expectation=speed.expectation(),
+            can_run=not blockers,
+            disk_bytes=self._disk_bytes(variant),
+        )
+        remarks = tuple(self._remarks(candidate, speed, context_length, shorter))
+        candidate = candidate.model_copy(update={"reasons": (*blockers, *remarks)})
+        return self._placed(candidate, speed, room)
+
+    def _fit(self, variant: Variant, wanted: int, *, may_shorten: bool, room: Budget) -> tuple[Fit, int | None]:
+        """The fit at the longest context that fits; where the wanted one must stay, the length that would fit too."""
+        lengths = list(_shorter_contexts(wanted))
+        fits = (
+            estimate(
+                variant,
+                self.profile,
+                context_length=length,
+                accelerators=self.accelerators,
+                concurrency=self.concurrency,
+                graph=self.graph,
+                budget=room,
+            )
+            for length in lengths
+        )
+        first = next(fits)
+        if first.fits:
+            return first, None
+        fitting = next((fit for fit in fits if fit.fits), None)
+        if may_shorten and fitting is not None:
+            return fitting, None
+        return first, fitting.context_length if fitting is not None else None
+
+    def _engine_blockers(self) -> Iterator[Reason]:
+        if self.runtime is None or not self.runtime.available:
+            yield say.engine_missing(self.wanted, self.runtime)
+        if self.engine == "embedded" and _lacks_avx2(self.profile):
+            yield say.no_avx2()
+
+    def _disk_bytes(self, variant: Variant) -> int:
+        return 0 if variant.file.digest in self.installed else variant.file.length_bytes
+
+    def _disk_blockers(self, variant: Variant, taken: int) -> Iterator[Reason]:
+        """The store keeps the file, and Ollama its own copy, which may be on the same volume."""
+        need = self._disk_bytes(variant)
+        store = self.profile.volume_for(VolumePurpose.STORE)
+        ollama = self.profile.volume_for(VolumePurpose.OLLAMA) if self._copies_to_ollama() else None
+        needs: dict[str, int] = {}
+        for volume in (store, ollama):
+            if volume is not None:
+                needs[volume.device] = needs.get(volume.device, 0) + need + taken
+        for volume in {each.device: each for each in (ollama, store) if each is not None}.values():
+            free = volume.free_bytes
+            if need and free is not None and free < needs[volume.device]:
+                yield say.disk_short(str(volume.path), needs[volume.device], free)
+
+    def _copies_to_ollama(self) -> bool:
+        return self.runtime is not None and self.runtime.name == "ollama" and self.runtime.local
+
+    def _remarks(self, candidate: Candidate, speed: Speed, wanted: int, shorter: int | None) -> Iterator[Reason]:
+        fit, architecture = candidate.fit, candidate.variant.architecture
+        if fit.fits:
+            yield from say.close_programs(self.profile, fit)
+            yield say.expect(candidate.expectation)
+            yield say.runs_on(candidate.runtime, fit, self.profile)
+        if shorter is not None:
+            yield say.shorter_context_fits(shorter)
+        if fit.context_length < wanted:
+            yield say.context_shortened(wanted, fit.context_length)
+        if fit.context_length > architecture.trained_context:
+            yield say.context_untrained(fit.context_length, architecture.trained_context)
+        if fit.placement is Placement.SPLIT:
+            yield say.split_is_slow(fit, architecture.layers)
+        if candidate.variant.quantisation in COARSE:
+            yield say.coarse(candidate.variant.quantisation)
+        if fit.fits and speed.typical_tokens_per_s < self.tiers.min_chat_tokens_per_s:
+            yield say.slow(candidate.expectation, self.tiers.min_chat_tokens_per_s)
+        if candidate.runtime == "embedded" and _avx2_unknown(self.profile):
+            yield say.avx2_unknown()
+
+    def _placed(self, candidate: Candidate, speed: Speed, room: Budget) -> Judged:
+        fit = candidate.fit
+        if fit.placement is Placement.UNIFIED:
+            limit = min(max(room.vram_bytes), room.ram_bytes)
+            return Judged(candidate, speed, limit, fit.ram.needed_bytes, "unified")
+        if fit.vram is not None and fit.gpu_index is not None:
+            graphics = room.vram_bytes[fit.gpu_index]
+            if fit.vram.needed_bytes > graphics:
+                graphics = sum(room.vram_bytes)
+            return Judged(candidate, speed, graphics, fit.vram.needed_bytes, "vram")
+        return Judged(candidate, speed, room.ram_bytes, fit.ram.needed_bytes, "ram")
+
+
+def pick_runtime(
+    runtimes: Sequence[RuntimeStatus], wanted: Literal["ollama", "embedded"] | None
+) -> RuntimeStatus | None:
+    """The engine asked for, else Ollama where it answers, else the embedded one; the first in this order that isn't
+    available when none is."""
+    known = {status.name: status for status in runtimes}
+    if wanted is not None:
+        return known.get(wanted)
+    ordered = [known[name] for name in ("ollama", "embedded") if name in known]
+    available = [status for status in ordered if status.available]
+    if available:
+        return available[0]
+    return known.get("embedded") or (ordered[0] if ordered else None)
+
+
+def release_context(release: Release) -> int:
+    return release.prompt.parameters.context_length
+
+
+def with_kinds_in_order(given: Sequence[Reason]) -> tuple[Reason, ...]:
+    """What speaks against it first, then why, what more needs, what to close, what to expect, the engine; each once."""
+    order = [
+        ReasonKind.WARNING,
+        ReasonKind.DECIDED,
+        ReasonKind.MORE,
+        ReasonKind.CLOSE,
+        ReasonKind.EXPECT,
+        ReasonKind.ENGINE,
+    ]
+    unique = list({reason.text: reason for reason in given}.values())
+    return tuple(sorted(unique, key=lambda reason: order.index(reason.kind)))
+
+
+def _shorter_contexts(wanted: int) -> Iterator[int]:
+    """The wanted length, then half of it again and again, down to the least."""
+    length = wanted
+    while True:
+        yield length
+        if length <= MIN_CONTEXT:
+            return
+        length = max(MIN_CONTEXT, length // 2)
+
+
+def _lacks_avx2(profile: HardwareProfile) -> bool:
+    return profile.os.architecture == "x86_64" and profile.cpu.has("avx2") is False
+
+
+def _avx2_unknown(profile: HardwareProfile) -> bool:
+    return profile.os.architecture == "x86_64" and profile.cpu.has("avx2") is None
