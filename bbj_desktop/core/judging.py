@@ -212,9 +212,9 @@ class Judge:
             limit = min(max(room.vram_bytes), room.ram_bytes)
             return Judged(candidate, speed, limit, fit.ram.needed_bytes, "unified")
         if fit.vram is not None and fit.gpu_index is not None:
-            graphics = room.vram_bytes[fit.gpu_index]
-            if fit.vram.needed_bytes > graphics:
-                graphics = sum(room.vram_bytes)
+            vendor = self.profile.gpus[fit.gpu_index].vendor
+            pairs = zip(self.profile.gpus, room.vram_bytes, strict=True)
+            graphics = sum(free for gpu, free in pairs if gpu.vendor == vendor)
             return Judged(candidate, speed, graphics, fit.vram.needed_bytes, "vram")
         return Judged(candidate, speed, room.ram_bytes, fit.ram.needed_bytes, "ram")
 

@@ -54,7 +54,7 @@ def memory_decides(place: str, room: int, larger: str, need: int) -> Reason:
 
 def crowded(place: str, room: int, larger: str, need: int) -> Reason:
     words = {"vram": "graphics memory", "ram": "memory", "unified": "shared memory"}[place]
-    text = f"{larger} would fill {need / max(1, room):.0%} of your {memory_text(room)} of {words}: too tight."
+    text = f"{larger} would fill {need / max(1, room):.0%} of the {words} that models can take ({memory_text(room)})."
     return _reason(ReasonKind.DECIDED, "too_tight", text, place=place, room_bytes=room, larger=larger, need_bytes=need)
 
 
@@ -94,9 +94,13 @@ def nothing_offered(role: Role) -> Reason:
     return _reason(ReasonKind.DECIDED, "nothing_offered", text, role=role.value)
 
 
-def fim_too_slow(name: str, tokens_per_s: float, ttft_s: float, tiers: TierTable) -> Reason:
+def fim_too_slow(
+    name: str, tokens_per_s: float, ttft_s: float, tiers: TierTable, *, beside_gpu: bool = False
+) -> Reason:
+    """``beside_gpu``: the chat model leaves no graphics memory, so that it would run on the processor."""
+    why = "the chat model leaves it no graphics memory, and on the processor " if beside_gpu else ""
     text = (
-        f"No completion model: {name} would take {_number(ttft_s)} s to begin and write {_number(tokens_per_s)} tokens "
+        f"No completion model: {why}{name} would take {_number(ttft_s)} s to begin and write {_number(tokens_per_s)} tokens "
         f"a second here; while typing, {_number(tiers.max_fim_ttft_s)} s and {_number(tiers.min_fim_tokens_per_s)} "
         "are the limits."
     )
@@ -123,7 +127,9 @@ def fim_fits_beside() -> Reason:
 
 
 def would_need(larger: str, vram: int, ram: int) -> Reason:
-    text = f"{larger} needs {memory_text(vram)} of graphics memory to be fast, or {memory_text(ram)} of memory."
+    """``ram`` is 0 where main memory isn't what is missing."""
+    slowly = f", or {memory_text(ram)} of memory to run slowly" if ram else ""
+    text = f"{larger} needs {memory_text(vram)} of graphics memory to be fast{slowly}."
     return _reason(ReasonKind.MORE, "larger_needs", text, larger=larger, vram_bytes=vram, ram_bytes=ram)
 
 
@@ -174,9 +180,10 @@ def _close(code: str, place: str, need: int, free: int) -> list[Reason]:
 
 def expect(expectation: Expectation) -> Reason:
     speed, ttft = expectation.tokens_per_s, expectation.ttft_2000_s
+    begin = f"after {range_text(*ttft)} s" if ttft[1] >= 1 else "within a second"
     text = (
         f"Expect {range_text(*speed)} tokens a second, and the first word of an answer to a prompt of 2,000 tokens "
-        f"after {range_text(*ttft)} s ({expectation.basis})."
+        f"{begin} ({expectation.basis})."
     )
     values: dict[str, str | float] = {
         "tokens_per_s_low": speed[0],

@@ -23,7 +23,6 @@ from bbj_desktop.core.fit import (
     GPU_CONTEXT_BYTES,
     Budget,
     compute_bytes,
-    cpu_need,
     kv_bytes,
     too_old,
     usable,
@@ -39,7 +38,7 @@ from bbj_desktop.core.judging import (
     release_context,
     with_kinds_in_order,
 )
-from bbj_desktop.core.recommendation import Candidate, Reason, Recommendation, RoleChoice, Wishes
+from bbj_desktop.core.recommendation import Candidate, Placement, Reason, Recommendation, RoleChoice, Wishes
 from bbj_desktop.core.release import Offer, Offering, Role, Tier, TierTable, Variant, parameters_of, version_key
 from bbj_desktop.core.speed import HardwareTables, load_tables
 from bbj_desktop.core.tiers import tier_of
@@ -244,7 +243,8 @@ class _Chooser:
 
     def _why(self, chosen: Judged, judged: Sequence[Judged]) -> list[Reason]:
         """What kept the next larger model away."""
-        larger = [each for each in judged if each.parameters > chosen.parameters and self._regular(each)]
+        least = chosen.parameters if self._regular(chosen) else 0  # of a coarse one the finer ones of its size count
+        larger = [each for each in judged if each.parameters > least and self._regular(each)]
         if not larger:
             asked = self.wishes.size is not None or self.wishes.quantisation is not None
             return [say.wish_decides(chosen.name) if asked else say.largest_offered(chosen.name)]
@@ -254,29 +254,23 @@ class _Chooser:
     def _against(self, larger: Judged) -> list[Reason]:
         """Why the larger model isn't recommended, and what it would need."""
         candidate, least = larger.candidate, self.judging.tiers.min_chat_tokens_per_s
-        more = self._needs(larger)
-        if not candidate.fit.fits:
-            gpu = self._largest_gpu()
-            if gpu is not None and gpu.kind is GpuKind.DISCRETE and gpu.vram_total_bytes:
-                need = _gpu_need(candidate, self.judging)
-                return [say.memory_decides("vram", gpu.vram_total_bytes, larger.name, need), *more]
+        fit, vram = candidate.fit, _gpu_need(candidate, self.judging)
+        gpu = self._largest_gpu()
+        if gpu is not None and gpu.kind is GpuKind.DISCRETE and fit.placement in (Placement.SPLIT, Placement.CPU):
+            return [say.memory_decides("vram", gpu.vram_total_bytes or 0, larger.name, vram)]
+        if not fit.fits:
             place = "unified" if gpu is not None else "ram"
-            total = self.judging.profile.memory.total_bytes
-            return [say.memory_decides(place, total, larger.name, candidate.fit.ram.needed_bytes), *more]
+            total, need = self.judging.profile.memory.total_bytes, fit.ram.needed_bytes
+            more = [say.would_need(larger.name, vram, need + GIB)] if gpu is None else []
+            return [say.memory_decides(place, total, larger.name, need), *more]
         if larger.speed.typical_tokens_per_s < least:
+            more = [say.would_need(larger.name, vram, 0)] if gpu is None else []
             return [say.speed_decides(larger.name, larger.speed.typical_tokens_per_s, least), *more]
-        if not candidate.can_run:
-            blocker = next(reason for reason in candidate.reasons if reason.code == "disk_short")
+        blocker = next((reason for reason in candidate.reasons if reason.code == "disk_short"), None)
+        if blocker is not None:
             need, free = int(blocker.values["need_bytes"]), int(blocker.values["free_bytes"])
             return [say.disk_decides(larger.name, need, free)]
-        return [say.crowded(larger.place, larger.room_bytes, larger.name, larger.need_bytes), *more]
-
-    def _needs(self, larger: Judged) -> list[Reason]:
-        variant, context = larger.candidate.variant, larger.candidate.selection.context_length
-        need, _ = cpu_need(variant, context, graph=self.judging.graph, concurrency=self.judging.concurrency)
-        return [
-            say.would_need(larger.name, _gpu_need(larger.candidate, self.judging), need.needed_bytes + GIB),
-        ]
+        return [say.crowded(larger.place, larger.room_bytes, larger.name, larger.need_bytes)]
 
     def _largest_gpu(self) -> Gpu | None:
         gpus = [gpu for gpu in self.judging.profile.gpus if usable(gpu, self.judging.accelerators)]
@@ -318,7 +312,9 @@ class _Chooser:
         if running:
             fastest = max(running, key=lambda each: (each.speed.typical_tokens_per_s, -each.fim_ttft_s))
             speed, ttft = fastest.speed.typical_tokens_per_s, fastest.fim_ttft_s
-            return (say.fim_too_slow(fastest.name, speed, ttft, self.judging.tiers), *self._room_by_chat(chat))
+            on_gpu = chat is not None and chat.place == "vram" and fastest.place == "ram"
+            too_slow = say.fim_too_slow(fastest.name, speed, ttft, self.judging.tiers, beside_gpu=on_gpu)
+            return (too_slow, *self._room_by_chat(chat))
         regular = [each for each in judged if self._regular(each)]
         if chat is not None and regular and all(not each.candidate.fit.fits for each in regular):
             nearest = min(regular, key=lambda each: each.candidate.fit.short_bytes)
