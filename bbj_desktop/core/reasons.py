@@ -54,7 +54,8 @@ def memory_decides(place: str, room: int, larger: str, need: int) -> Reason:
 
 def crowded(place: str, room: int, larger: str, need: int) -> Reason:
     words = {"vram": "graphics memory", "ram": "memory", "unified": "shared memory"}[place]
-    text = f"{larger} would fill {need / max(1, room):.0%} of the {words} that models can take ({memory_text(room)})."
+    share = f"{need / max(1, room):.0%}"
+    text = f"{larger} would fill {share} of the {words} that models can take ({memory_text(room)}): too tight."
     return _reason(ReasonKind.DECIDED, "too_tight", text, place=place, room_bytes=room, larger=larger, need_bytes=need)
 
 
@@ -126,11 +127,16 @@ def fim_fits_beside() -> Reason:
 # What more would need
 
 
-def would_need(larger: str, vram: int, ram: int) -> Reason:
-    """``ram`` is 0 where main memory isn't what is missing."""
-    slowly = f", or {memory_text(ram)} of memory to run slowly" if ram else ""
-    text = f"{larger} needs {memory_text(vram)} of graphics memory to be fast{slowly}."
-    return _reason(ReasonKind.MORE, "larger_needs", text, larger=larger, vram_bytes=vram, ram_bytes=ram)
+SIZES_SOLD = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 80, 96, 128, 192, 256)
+"""Sizes in which memory comes, in units of 2**30 bytes."""
+
+
+def would_need(larger: str, place: str, need: int) -> Reason:
+    """Names the size of memory to look for. ``need`` is what would do; it is rounded up to a size that is sold."""
+    words = {"vram": "graphics memory", "ram": "memory", "unified": "shared memory"}[place]
+    size = next((size for size in SIZES_SOLD if size * GIB >= need), -(-need // GIB))
+    text = f"{larger} asks for {size} GB of {words}."
+    return _reason(ReasonKind.MORE, f"more_{place}", text, larger=larger, need_bytes=size * GIB)
 
 
 def fim_beside_smaller_chat(fim: str, chat: str) -> Reason:

@@ -32,6 +32,7 @@ from bbj_desktop.core.judging import (
     COARSE,
     LARGE,
     REGULAR_SIZE,
+    WELL_FILLED,
     Judge,
     Judged,
     pick_runtime,
@@ -255,22 +256,23 @@ class _Chooser:
         """Why the larger model isn't recommended, and what it would need."""
         candidate, least = larger.candidate, self.judging.tiers.min_chat_tokens_per_s
         fit, vram = candidate.fit, _gpu_need(candidate, self.judging)
-        gpu = self._largest_gpu()
+        gpu, name = self._largest_gpu(), larger.name
+        more_vram = say.would_need(name, "vram", int(vram / WELL_FILLED))
         if gpu is not None and gpu.kind is GpuKind.DISCRETE and fit.placement in (Placement.SPLIT, Placement.CPU):
-            return [say.memory_decides("vram", gpu.vram_total_bytes or 0, larger.name, vram)]
+            return [say.memory_decides("vram", gpu.vram_total_bytes or 0, name, vram), more_vram]
         if not fit.fits:
             place = "unified" if gpu is not None else "ram"
             total, need = self.judging.profile.memory.total_bytes, fit.ram.needed_bytes
-            more = [say.would_need(larger.name, vram, need + GIB)] if gpu is None else []
-            return [say.memory_decides(place, total, larger.name, need), *more]
+            more = say.would_need(name, place, int(need / WELL_FILLED) + 2 * GIB)
+            return [say.memory_decides(place, total, name, need), more]
         if larger.speed.typical_tokens_per_s < least:
-            more = [say.would_need(larger.name, vram, 0)] if gpu is None else []
-            return [say.speed_decides(larger.name, larger.speed.typical_tokens_per_s, least), *more]
+            return [say.speed_decides(name, larger.speed.typical_tokens_per_s, least), more_vram]
         blocker = next((reason for reason in candidate.reasons if reason.code == "disk_short"), None)
         if blocker is not None:
             need, free = int(blocker.values["need_bytes"]), int(blocker.values["free_bytes"])
             return [say.disk_decides(larger.name, need, free)]
-        return [say.crowded(larger.place, larger.room_bytes, larger.name, larger.need_bytes)]
+        more = say.would_need(name, larger.place, int(larger.need_bytes / WELL_FILLED) + GIB)
+        return [say.crowded(larger.place, larger.room_bytes, name, larger.need_bytes), more]
 
     def _largest_gpu(self) -> Gpu | None:
         gpus = [gpu for gpu in self.judging.profile.gpus if usable(gpu, self.judging.accelerators)]
