@@ -51,7 +51,8 @@ def candidate_figures(candidate: CandidateView) -> str:
 
 def span(values: tuple[float, float]) -> str:
     """``8-12``; one number where both round to the same."""
-    low, high = (f"{value:.0f}" if value >= 10 else f"{value:.1f}" for value in values)  # noqa: PLR2004
+    digits = 0 if values[1] >= 10 else 1  # noqa: PLR2004 - from two digits on, tenths say nothing
+    low, high = (f"{value:.{digits}f}" for value in values)
     return low if low == high else f"{low}-{high}"
 
 

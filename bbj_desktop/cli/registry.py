@@ -27,6 +27,7 @@ from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.cli.trusting import show_root, trust
 from bbj_desktop.core.errors import UserInputError
 from bbj_desktop.core.release import Release, Role
+from bbj_desktop.services.configuration import full_address
 
 Result = TypeVar("Result")
 
@@ -61,8 +62,9 @@ def root(session: Session) -> Outcome:
 
 def forget(session: Session) -> Outcome:
     """Stops trusting a registry."""
-    session.confirm(f"Stop trusting {session.arguments.address}?")
-    view = registering.forget_registry(session.context, session.arguments.address)
+    address = full_address(session.arguments.address)
+    session.confirm(f"Stop trusting {address}?")
+    view = registering.forget_registry(session.context, address)
     result = RegistryForgetResult(registry=view)
     return Outcome(result, lambda screen: screen.line(f"{view.address} isn't trusted any more."))
 

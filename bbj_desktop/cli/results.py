@@ -3,15 +3,18 @@ a change that would break a reader raises ``screen.JSON_FORMAT``. ``docs/command
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.json_schema import models_json_schema
 
 from bbj_desktop.actions.doctoring import Finding
 from bbj_desktop.actions.purging import Ours
 from bbj_desktop.actions.registering import RegistryView
+from bbj_desktop.cli.screen import JSON_FORMAT
 from bbj_desktop.core.chat import Statistics
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.hardware import HardwareProfile
@@ -399,3 +402,40 @@ RESULTS: dict[str, type[BaseModel]] = {
     "demo": DemoView,
 }
 """The class of each command's result."""
+
+
+def command_schemas() -> dict[str, object]:
+    """JSON Schema of what each command prints with ``--json``; ``docs/commands.schema.json`` is this.
+
+    Each command's document is an envelope: ``format``, ``command``, and either ``result`` or ``error``.
+    """
+    classes = [(each, "serialization") for each in dict.fromkeys(RESULTS.values())]
+    references, schema = models_json_schema(classes)  # type: ignore[arg-type]  # a list of pairs, as documented
+    error = {
+        "type": "object",
+        "properties": {
+            "code": {"type": "string", "description": "Name of the error, e.g. NoSpaceError; Bug for a bug"},
+            "message": {"type": "string", "description": "What happened, to what"},
+            "hint": {"type": "string", "description": "What to do now; may be empty"},
+            "exit_code": {"type": "integer"},
+        },
+        "required": ["code", "message", "hint", "exit_code"],
+    }
+    documents = [
+        {
+            "properties": {
+                "format": {"const": JSON_FORMAT},
+                "command": {"const": command},
+                "result": references[(result, "serialization")],
+                "error": error,
+            },
+            "required": ["format", "command"],
+        }
+        for command, result in RESULTS.items()
+    ]
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, "type": "object", "anyOf": documents, "$defs": schema["$defs"]}
+
+
+if __name__ == "__main__":
+    print(json.dumps(command_schemas(), indent=1))

@@ -10,6 +10,7 @@ from bbj_desktop.actions import registering
 from bbj_desktop.actions.registering import RegistryView
 from bbj_desktop.cli.session import Session
 from bbj_desktop.core.errors import NoTrustedRootError, SignatureError
+from bbj_desktop.services.configuration import full_address
 from bbj_desktop.services.registry.root import RootDescription
 
 Result = TypeVar("Result")
@@ -46,6 +47,7 @@ def trust(
         SignatureError: The fingerprint is another one.
         Cancelled: The user says that it is another one.
     """
+    address = full_address(address)
     if root_file:
         root = registering.read_root(Path(root_file).expanduser())
     else:

@@ -114,7 +114,9 @@ def _with_full_paths(settings: ResolvedSettings) -> ResolvedSettings:
     """Flags and variables may name folders relative to the current one; a file's must be full, because where the
     program is started from means nothing to it."""
     values = settings.values
-    changes: dict[str, Path] = {}
+    changes: dict[str, object] = {}
+    if values.registry is not None and settings.origin("registry").kind in _PORTABLE:
+        changes["registry"] = full_address(values.registry)
     for name, setting in SETTINGS.items():
         path = getattr(values, name)
         if setting.kind != "path" or path is None:
@@ -124,6 +126,12 @@ def _with_full_paths(settings: ResolvedSettings) -> ResolvedSettings:
             raise SettingsError(f"{origin.place}: {name} must be a full path, not {str(path)!r}.", hint="Correct it.")
         changes[name] = _full(path)
     return replace(settings, values=replace(values, **changes))  # type: ignore[arg-type]
+
+
+def full_address(address: str) -> str:
+    """A registry's address; a bare folder is made a full path, so that it means the same from everywhere."""
+    address = address.strip().rstrip("/")
+    return address if "://" in address else str(_full(Path(address)))
 
 
 def _full(path: Path) -> Path:

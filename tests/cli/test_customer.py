@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from bbj_desktop.cli.results import (
-    RESULTS,
     ActivateResult,
     AskResult,
     DoctorResult,
@@ -289,10 +288,6 @@ def test_no_question_and_no_answer_is_in_the_log(installed: Call, data: Path) ->
     assert "ask begins" in text
     assert "geheime Kunde" not in text
     assert "Hello BBj" not in text
-
-
-def test_every_command_has_a_schema() -> None:
-    assert all(schema.model_json_schema()["type"] == "object" for schema in RESULTS.values())
 
 
 def from_pipe(monkeypatch: pytest.MonkeyPatch, text: str) -> None:

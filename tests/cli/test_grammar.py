@@ -18,12 +18,13 @@ from tests.cli.conftest import PROGRAM, Call
 HEAVY = ("pydantic", "httpx", "rich", "tuf", "PySide6", "ollama", "xllamacpp", "psutil", "platformdirs")
 
 
-def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+def every_command(parser: argparse.ArgumentParser | None = None) -> Iterator[argparse.ArgumentParser]:
     """Every parser that ends in a command."""
+    parser = parser or build_parser()
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for each in action.choices.values():
-                yield from commands(each)
+                yield from every_command(each)
     if parser.get_default("run"):
         yield parser
 
@@ -51,13 +52,13 @@ def test_every_command_is_in_the_help(call: Call) -> None:
 
 
 def test_every_command_names_a_function_that_exists() -> None:
-    for parser in commands(build_parser()):
+    for parser in every_command():
         module, function = parser.get_default("run").split(":")
         assert callable(getattr(import_module(f"bbj_desktop.cli.{module}"), function))
 
 
 def test_every_setting_has_a_flag_on_every_command() -> None:
-    for parser in commands(build_parser()):
+    for parser in every_command():
         known = {option for action in parser._actions for option in action.option_strings}
         assert {setting.flag for setting in SETTINGS.values()} <= known
 

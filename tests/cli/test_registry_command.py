@@ -166,3 +166,14 @@ def test_a_release_is_named_whole(call: Call, publication: Publication, passphra
     called = call("registry", "promote", "7b", *where)
     assert called.code == 2
     assert "bbj-coder:2026.1-7b" in called.err
+
+
+def test_a_folder_named_from_here_is_the_same_from_everywhere(
+    call: Call, publication: Publication, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(publication.folder.parent)
+    assert call("registry", "add", publication.folder.name, "--fingerprint", identity).code == 0
+    monkeypatch.chdir("/")
+    (shown,) = call("registry", "show", "--json").result["registries"]
+    assert shown["address"] == str(publication.folder)
+    assert call("update", "--check").code == 0
