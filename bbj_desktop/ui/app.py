@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 
-from PySide6.QtCore import QLocale, QTimer
+from PySide6.QtCore import QEvent, QLocale, QTimer
 from PySide6.QtWidgets import QApplication
 
 from bbj_desktop import __version__
@@ -59,6 +59,8 @@ def _run(context: Context, arguments: list[str]) -> int:
         return application.exec()
     finally:
         reporter.uninstall()
+        window.deleteLater()  # before the application, and on this thread
+        application.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def _end_on_interrupt(application: QApplication, window: MainWindow) -> None:

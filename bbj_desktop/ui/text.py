@@ -34,7 +34,7 @@ def integer(value: int) -> str:
 
 def decimal(value: float, digits: int = 1) -> str:
     """``42.6``."""
-    return QLocale().toString(value, "f", digits)
+    return QLocale().toString(float(value), "f", digits)  # PySide takes no int here
 
 
 def _digits(value: float, base: int) -> int:
@@ -71,8 +71,7 @@ def duration(seconds: float) -> str:
 
 def span(low: float, high: float) -> str:
     """A range of numbers, ``30`` to ``50``, or one number where both read alike."""
-    digits = 0 if low >= _WHOLE_FROM or (low == round(low) and high == round(high)) else 1
-    first, last = decimal(low, digits), decimal(high, 0 if high >= _WHOLE_FROM else digits)
+    first, last = (decimal(each, 0 if each >= _WHOLE_FROM or each == round(each) else 1) for each in (low, high))
     if first == last:
         return first
     return translate("Units", "{low}–{high}").format(low=first, high=last)  # noqa: RUF001 - a range takes an en dash

@@ -71,7 +71,8 @@ OLLAMA = RuntimeStatus(name="ollama", available=True, version="0.33", accelerato
 
 def release_of(role: Role = Role.CHAT, version: str = "2026.1", **changes: object) -> Release:
     """A release whose download is 4.7 GB (chat) or 1.1 GB (fim)."""
-    release = make_release(version, role=role, size="7b" if role is Role.CHAT else "1.5b", **changes)
+    size = "7b" if role is Role.CHAT else "1.5b"
+    release = make_release(version, **{"role": role, "size": size, **changes})
     length = 4_700_000_000 if role is Role.CHAT else 1_100_000_000
     reference = FileReference(digest=release.variants[0].file.digest, length_bytes=length)
     variant = release.variants[0].model_copy(update={"file": reference})

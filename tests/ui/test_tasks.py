@@ -170,7 +170,14 @@ def test_shutting_down_cancels_waits_and_delivers_nothing_more(qtbot: QtBot) -> 
 def test_a_job_that_doesn_t_obey_is_left_behind_in_time() -> None:
     tasks = Tasks()
     release = threading.Event()
-    tasks.run(lambda _report, _cancel: release.wait(5), on_done=_nothing, on_error=_unexpected)
+    started = threading.Event()
+
+    def job(_report: Report, _cancel: Cancel) -> None:
+        started.set()
+        release.wait(5)
+
+    tasks.run(job, on_done=_nothing, on_error=_unexpected)
+    assert started.wait(5)
     before = time.monotonic()
     assert not tasks.shutdown(wait_s=0.2)
     assert time.monotonic() - before < 1

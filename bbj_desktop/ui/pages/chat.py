@@ -45,7 +45,8 @@ class ChatPage(Page):
         self.composer.stopped.connect(self.stop)
         self.content.addLayout(beside_bar(self.composer))
         surroundings.situation.changed.connect(self._on_situation)
-        self._on_situation()
+        self.start_anew()
+        self._show_model()
 
     def _build_header(self) -> None:
         self.model_tag = Tag("")

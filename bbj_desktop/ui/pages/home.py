@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QVBoxLayout, QWidget
 from typing_extensions import override
 
@@ -74,7 +75,8 @@ class HomePage(Page):
         body = QWidget()
         self._cards = QVBoxLayout(body)
         self._cards.setSpacing(theme.L)
-        self.content.addWidget(scroll_area(body, self._cards))
+        self.scroll_view = scroll_area(body, self._cards)
+        self.content.addWidget(self.scroll_view)
         surroundings.situation.changed.connect(self.render_state)
         surroundings.situation.step.connect(self._show_step)
         self.render_state()
@@ -107,7 +109,7 @@ class HomePage(Page):
             self._show_details(state, situation.survey)
         self._cards.addStretch(1)
         if had_focus:
-            self._focus_primary()
+            QTimer.singleShot(0, self, self._focus_primary)  # what has just been added isn't visible yet
 
     def _show_header(self, state: HomeState, survey: Survey | None) -> None:
         self.title_label.setText(self._page_title(state))

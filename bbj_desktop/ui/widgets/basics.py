@@ -133,6 +133,7 @@ class Button(QPushButton):
     def __init__(self, text: str, look: ButtonLook = "plain", parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
         self.setProperty("look", look)
+        self.setSizePolicy(QSizePolicy.Policy.Minimum, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
