@@ -13,6 +13,9 @@ GIB = 2**30
 ENGINE_NAMES = {"ollama": "Ollama", "embedded": "the built-in engine"}
 
 
+PLACES = {"vram": "graphics memory", "ram": "memory", "unified": "shared memory"}
+
+
 def memory_text(count: int) -> str:
     """Memory as its owner names it, in units of 2**30 bytes: ``8 GB``, ``5.4 GB``."""
     value = count / GIB
@@ -47,15 +50,15 @@ def _reason(kind: ReasonKind, code: str, text: str, **values: str | float) -> Re
 
 def memory_decides(place: str, room: int, larger: str, need: int) -> Reason:
     """``place`` is ``vram``, ``ram`` or ``unified``."""
-    words = {"vram": "graphics memory", "ram": "memory", "unified": "shared memory"}[place]
+    words = PLACES[place]
     text = f"Your {memory_text(room)} of {words} decide: {larger} would need {memory_text(need)}."
     return _reason(ReasonKind.DECIDED, f"{place}_decides", text, room_bytes=room, larger=larger, need_bytes=need)
 
 
 def crowded(place: str, room: int, larger: str, need: int) -> Reason:
-    words = {"vram": "graphics memory", "ram": "memory", "unified": "shared memory"}[place]
+    words = PLACES[place]
     share = f"{need / max(1, room):.0%}"
-    text = f"{larger} would fill {share} of the {words} that models can take ({memory_text(room)}): too tight."
+    text = f"{larger} would fill {share} of the {memory_text(room)} of {words} that models can take: too tight."
     return _reason(ReasonKind.DECIDED, "too_tight", text, place=place, room_bytes=room, larger=larger, need_bytes=need)
 
 
@@ -133,7 +136,7 @@ SIZES_SOLD = (2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 80, 96, 128, 192, 256)
 
 def would_need(larger: str, place: str, need: int) -> Reason:
     """Names the size of memory to look for. ``need`` is what would do; it is rounded up to a size that is sold."""
-    words = {"vram": "graphics memory", "ram": "memory", "unified": "shared memory"}[place]
+    words = PLACES[place]
     size = next((size for size in SIZES_SOLD if size * GIB >= need), -(-need // GIB))
     text = f"{larger} asks for {size} GB of {words}."
     return _reason(ReasonKind.MORE, f"more_{place}", text, larger=larger, need_bytes=size * GIB)

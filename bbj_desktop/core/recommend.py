@@ -263,7 +263,8 @@ class _Chooser:
         if not fit.fits:
             place = "unified" if gpu is not None else "ram"
             total, need = self.judging.profile.memory.total_bytes, fit.ram.needed_bytes
-            more = say.would_need(name, place, int(need / WELL_FILLED) + 2 * GIB)
+            enough = _ram_for(need, unified=gpu is not None)
+            more = say.would_need(name, place, max(enough, total + 1))
             return [say.memory_decides(place, total, name, need), more]
         if larger.speed.typical_tokens_per_s < least:
             return [say.speed_decides(name, larger.speed.typical_tokens_per_s, least), more_vram]
@@ -271,7 +272,9 @@ class _Chooser:
         if blocker is not None:
             need, free = int(blocker.values["need_bytes"]), int(blocker.values["free_bytes"])
             return [say.disk_decides(larger.name, need, free)]
-        more = say.would_need(name, larger.place, int(larger.need_bytes / WELL_FILLED) + GIB)
+        unified = larger.place == "unified"
+        enough = int(vram / WELL_FILLED) if larger.place == "vram" else _ram_for(larger.need_bytes, unified=unified)
+        more = say.would_need(name, larger.place, enough)
         return [say.crowded(larger.place, larger.room_bytes, name, larger.need_bytes), more]
 
     def _largest_gpu(self) -> Gpu | None:
@@ -348,6 +351,12 @@ _BLOCKERS = ("engine_missing", "no_avx2", "disk_short")
 def _newest_first(version: str) -> tuple[object, ...]:
     numbers, final, suffix = version_key(version)
     return tuple(-number for number in numbers), not final, suffix
+
+
+def _ram_for(need: int, *, unified: bool) -> int:
+    """Main memory of a machine in which a model of this need is comfortable: beside the system, and where it is shared
+    with the GPU, within the two thirds that a GPU may take."""
+    return int(need / WELL_FILLED * 1.5) if unified else int(need / WELL_FILLED) + 2 * GIB
 
 
 def _gpu_need(candidate: Candidate, judging: Judge) -> int:
