@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QMimeData, Qt, QTimer, QUrl
+from PySide6.QtCore import Qt, QTimer, QUrl
 from PySide6.QtGui import QGuiApplication, QResizeEvent, QTextBlockFormat, QTextCursor, QTextDocument, QWheelEvent
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QTextEdit, QVBoxLayout, QWidget
 from typing_extensions import override
@@ -125,9 +125,7 @@ class CodeBlock(QFrame):
         return self._code.toPlainText()
 
     def _copy_code(self) -> None:
-        data = QMimeData()
-        data.setText(self.text())
-        QGuiApplication.clipboard().setMimeData(data)
+        QGuiApplication.clipboard().setText(self.text())
         self._copy.setText(translate("Answer", "Copied"))
         QTimer.singleShot(_COPIED_MS, self._copy, lambda: self._copy.setText(translate("Answer", "Copy")))
 
