@@ -13,7 +13,7 @@ from bbj_desktop.actions.versions import activate_version
 from bbj_desktop.core.errors import DoesNotFitError, EngineMissingError, PublishError
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.recommendation import Candidate, ReasonKind
-from bbj_desktop.core.release import ChunkIndex
+from bbj_desktop.core.release import Catalogue, ChunkIndex
 from bbj_desktop.core.versions import InstalledVersion, Selection, version_key_of
 from bbj_desktop.services.registry.client import blob_path
 from bbj_desktop.services.store.store import Store
@@ -134,8 +134,8 @@ def _bring(
     registry = context.open_registry()
     try:
         report(Step("plan", "Reading the signed chunk list"))
-        registry.refresh(cancel)
-        _refuse_withdrawn(selection)
+        catalogue = registry.offering(selection.offer.channel, cancel, app_version=context.app_version).catalogue
+        _refuse_withdrawn(selection, catalogue)
         index = registry.chunk_index(variant, cancel)
         destination = store.blob_path(variant.file.digest)
         missing = bytes_missing(index, destination)
@@ -150,13 +150,15 @@ def _bring(
     return version, fetched.bytes_fetched, missing == 0
 
 
-def _refuse_withdrawn(selection: Selection) -> None:
-    reason = selection.offer.entry.withdrawn
-    if reason is not None:
-        raise PublishError(
-            f"{selection.offer.release.title} {selection.offer.release.version} was withdrawn by its makers: {reason}",
-            hint="bbj-desktop recommend shows what is offered instead.",
-        )
+def _refuse_withdrawn(selection: Selection, catalogue: Catalogue) -> None:
+    """As the registry says now: the plan may be older."""
+    chosen = selection.offer.entry
+    for entry in catalogue.entries:
+        if entry.manifest == chosen.manifest and entry.withdrawn is not None:
+            raise PublishError(
+                f"{selection.offer.release.title} {entry.version} was withdrawn by its makers: {entry.withdrawn}",
+                hint="bbj-desktop recommend shows what is offered instead.",
+            )
 
 
 def _record(context: Context, selection: Selection, path: Path, identity: str) -> InstalledVersion:

@@ -34,6 +34,11 @@ class Paths:
         that holds other things too."""
         return (self.store, self.registries, self.temporary, self.cache, self.config, self.logs)
 
+    def shells(self) -> tuple[Path, ...]:
+        """Folders around these that are ours when nothing else is in them, inner ones first."""
+        around = {self.data, *(folder.parent for folder in self.all_folders() if folder.parent.name == APP_NAME)}
+        return tuple(sorted(around, key=lambda folder: len(folder.parts), reverse=True))
+
 
 def paths_for(settings: ResolvedSettings) -> Paths:
     """The folders that the settings lead to; none is made.

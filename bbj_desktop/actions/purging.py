@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -71,6 +72,9 @@ def purge(context: Context, report: Report, cancel: Cancel) -> tuple[Ours, ...]:
     for folder in context.paths.all_folders():
         report(Step("purge", f"Removing {folder}"))
         _remove(folder)
+    for shell in context.paths.shells():
+        with suppress(OSError):  # not empty: something of somebody else's is in it
+            shell.rmdir()
     return ours
 
 

@@ -47,7 +47,15 @@ def recommend(
     cancel.check()
     report(Step("catalogue", "Reading the registry"))
     offering = read_offering(context, cancel, version=wishes.version)
-    recommendation = decide(machine, offering, runtimes, with_settings(context, wishes), tables=hardware_tables())
+    recommendation = decide(
+        machine,
+        offering,
+        runtimes,
+        with_settings(context, wishes),
+        tables=hardware_tables(),
+        tiers=tiers_of(offering),
+        installed=installed_digests(context) if profile is None else frozenset(),
+    )
     return Recommended(profile=machine, runtimes=runtimes, offering=offering, recommendation=recommendation)
 
 
@@ -92,6 +100,11 @@ def hardware_tables() -> HardwareTables:
 def tiers_of(offering: Offering) -> TierTable:
     """The channel's tier table, or the one that comes with the program."""
     return offering.catalogue.tiers or load_tiers(resource("tiers.json").read_text(encoding="utf-8"))
+
+
+def installed_digests(context: Context) -> frozenset[str]:
+    """Files that are here already, and so take no further room."""
+    return frozenset(version.variant.file.digest for version in context.open_store().versions())
 
 
 def choose(recommended: Recommended, wishes: Wishes) -> Candidate:

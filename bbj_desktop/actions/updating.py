@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.context import Context, RuntimeName
 from bbj_desktop.actions.installing import Installed, install, plan_install
 from bbj_desktop.actions.recommending import hardware_tables, read_offering, tiers_of
 from bbj_desktop.core.hardware import HardwareProfile
@@ -116,7 +116,7 @@ def _candidate(context: Context, update: Update, offering: Offering, profile: Ha
     release, installed = update.offer.release, update.installed
     size = installed.variant.file.length_bytes
     nearest = min(release.variants, key=lambda variant: abs(variant.file.length_bytes - size))
-    runtime = installed.registrations[0].runtime if installed.registrations else None
+    runtime = _runtime_of(installed)
     return judge(
         profile,
         update.offer,
@@ -127,3 +127,10 @@ def _candidate(context: Context, update: Update, offering: Offering, profile: Ha
         tiers=tiers_of(offering),
         tables=hardware_tables(),
     )
+
+
+def _runtime_of(version: InstalledVersion) -> RuntimeName | None:
+    """Where it was registered first: the update goes there too."""
+    if not version.registrations:
+        return None
+    return "ollama" if version.registrations[0].runtime == "ollama" else "embedded"

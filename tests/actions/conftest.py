@@ -19,11 +19,17 @@ from tests.fakes.release_server import ReleaseServer
 CHAT = Wishes(roles=(Role.CHAT,))
 
 
-@pytest.fixture
-def publication(tmp_path: Path) -> Publication:
-    made = Publication.create(tmp_path / "hersteller mit Umlaut ü")
+@pytest.fixture(scope="session")
+def first_publication(tmp_path_factory: pytest.TempPathFactory) -> Publication:
+    """Made once: sealing and opening keys takes its time on purpose."""
+    made = Publication.create(tmp_path_factory.mktemp("published"))
     made.publish("2026.1")
     return made
+
+
+@pytest.fixture
+def publication(tmp_path: Path, first_publication: Publication) -> Publication:
+    return first_publication.copy(tmp_path / "hersteller mit Umlaut ü")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,7 @@ def test_removing_the_last_version_leaves_nothing_in_ollama(context: Context, ol
 
 def test_removing_works_although_ollama_is_gone(context: Context, ollama: FakeOllama) -> None:
     install(context)
+    context.close()
     ollama.stop()
     events: list[Event] = []
     versions.remove(context, KEY, events.append, Cancel())
@@ -214,8 +216,7 @@ def test_when_ollama_stops_the_download_is_kept_and_registering_goes_on_later(
     with pytest.raises(EngineMissingError):
         installing.install(context, plan, silent, Cancel())
     assert [version.registrations for version in versions.list_versions(context)] == [()]
-    with FakeOllama() as another:
-        later = customer(context.paths.data, ollama_host=another.address)
+    with FakeOllama() as another, closing(customer(context.paths.data, ollama_host=another.address)) as later:
         assert install(later).fetched_bytes == 0
         assert KEY in another.models
 

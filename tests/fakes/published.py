@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -46,6 +47,13 @@ class Publication:
         made.work.mkdir(parents=True)
         writer.create_registry(made.folder, made.keys, PASSPHRASE)
         return made
+
+    def copy(self, below: Path) -> Publication:
+        """One that can be changed without changing this one."""
+        copied = Publication(below / "registry", below / "keys", below / "models")
+        for source, target in ((self.folder, copied.folder), (self.keys, copied.keys), (self.work, copied.work)):
+            shutil.copytree(source, target)
+        return copied
 
     @property
     def root(self) -> bytes:
