@@ -6,7 +6,9 @@ import sys
 from argparse import Namespace
 
 from bbj_desktop.actions.chatting import Conversation, open_conversation
+from bbj_desktop.actions.versions import list_versions
 from bbj_desktop.cli.describe import statistics_line
+from bbj_desktop.cli.naming import find_installed
 from bbj_desktop.cli.results import AskResult, ChatResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
@@ -20,7 +22,7 @@ _QUIT = frozenset({"/quit", "/exit", "/bye"})
 def ask(session: Session) -> Outcome:
     """One question, one answer. The answer alone goes to stdout, as it comes; its figures go to stderr."""
     question = _question(session)
-    conversation = open_conversation(session.context, session.arguments.model)
+    conversation = _open(session)
     result = _answer(session, conversation, question, session.interrupts.cancel)
     if result.statistics.stop_reason == "cancelled":
         raise Cancelled
@@ -31,7 +33,7 @@ def ask(session: Session) -> Outcome:
 
 def chat(session: Session) -> Outcome:
     """A conversation, line by line, until /quit or the end of input."""
-    conversation = open_conversation(session.context, session.arguments.model)
+    conversation = _open(session)
     screen = session.screen
     if session.interactive:
         screen.message(f"{conversation.version.release.title} ({conversation.version.key})", "bold")
@@ -47,6 +49,12 @@ def chat(session: Session) -> Outcome:
             answers += _turn(session, conversation, question)
     result = ChatResult(version=conversation.version.key, answers=answers)
     return Outcome(result, lambda _screen: None, one_line=True)
+
+
+def _open(session: Session) -> Conversation:
+    text = session.arguments.model
+    key = find_installed(list_versions(session.context), text).key if text else None
+    return open_conversation(session.context, key)
 
 
 def _next_question(session: Session) -> str | None:

