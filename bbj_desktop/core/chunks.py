@@ -7,6 +7,7 @@ wherever they lie in the file.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from bbj_desktop.core.errors import FormatError
 from bbj_desktop.core.gguf import GgufHeader
@@ -62,7 +63,7 @@ def _groups(header: GgufHeader, length: int) -> Iterator[int]:
 def _extents(header: GgufHeader, length: int) -> Iterator[tuple[int, int]]:
     """Beginning and end of every tensor with the padding behind it; the last one runs to the file's end."""
     begins = [tensor.offset for tensor in header.tensors]
-    return zip(begins, [*begins[1:], length], strict=True)
+    return pairwise([*begins, length])
 
 
 def _closes(begin: int, tensor: int, following: int) -> bool:

@@ -58,7 +58,7 @@ def memory_decides(place: str, room: int, larger: str, need: int) -> Reason:
 def crowded(place: str, room: int, larger: str, need: int) -> Reason:
     words = PLACES[place]
     share = f"{need / max(1, room):.0%}"
-    text = f"{larger} would fill {share} of the {memory_text(room)} of {words} that models can take: too tight."
+    text = f"{larger} would fill {share} of the {words} that models can take ({memory_text(room)})."
     return _reason(ReasonKind.DECIDED, "too_tight", text, place=place, room_bytes=room, larger=larger, need_bytes=need)
 
 
@@ -104,9 +104,9 @@ def fim_too_slow(
     """``beside_gpu``: the chat model leaves no graphics memory, so that it would run on the processor."""
     why = "the chat model leaves it no graphics memory, and on the processor " if beside_gpu else ""
     text = (
-        f"No completion model: {why}{name} would take {_number(ttft_s)} s to begin and write {_number(tokens_per_s)} tokens "
-        f"a second here; while typing, {_number(tiers.max_fim_ttft_s)} s and {_number(tiers.min_fim_tokens_per_s)} "
-        "are the limits."
+        f"No completion model: {why}{name} would take {_number(ttft_s)} s to begin and write "
+        f"{_number(tokens_per_s)} tokens a second here; while typing, {_number(tiers.max_fim_ttft_s)} s and "
+        f"{_number(tiers.min_fim_tokens_per_s)} are the limits."
     )
     return _reason(
         ReasonKind.DECIDED,
