@@ -71,10 +71,7 @@ def _screen(arguments: argparse.Namespace) -> Screen:
 def _start(arguments: argparse.Namespace, screen: Screen, policy: Path | None) -> int:
     from bbj_desktop.services.configuration import load_settings
 
-    flags = given_flags(arguments)
-    if screen.verbose:
-        flags.setdefault("log_level", "debug")
-    settings = load_settings(flags, policy=policy)
+    settings = load_settings(given_flags(arguments), policy=policy)
     if not arguments.command:
         return _open_window(settings)
     from bbj_desktop.cli.interrupts import Interrupts
@@ -93,7 +90,8 @@ def _run_logged(session: Session) -> int:
 
     log = logging.getLogger(__name__)
     unlogged = session.arguments.command in _UNLOGGED
-    level = session.settings.values.log_level
+    locked = session.settings.origin("log_level").locked
+    level = "debug" if session.screen.verbose and not locked else session.settings.values.log_level
     with nullcontext(None) if unlogged else logging_to(session.paths.logs, level) as log_file:
         try:
             log.info("%s begins", session.arguments.command)

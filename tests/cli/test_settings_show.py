@@ -54,3 +54,9 @@ def test_plain_output_is_aligned(call: Call) -> None:
     lines = call("settings", "show").out.splitlines()
     column = lines[0].index("Value")
     assert all(line[column - 1] == " " and line[column] != " " for line in lines[1 : len(SETTINGS) + 1])
+
+
+def test_verbose_does_not_quarrel_with_a_locked_log_level(call: Call, policy: Path, data: Path) -> None:
+    policy.write_text('log_level = "error"\n')
+    assert call("versions", "--verbose").code == 0
+    assert (data / "logs" / "bbj-desktop.log").read_text(encoding="utf-8") == ""
