@@ -16,7 +16,7 @@ from bbj_desktop.ui.models.situation import Situation
 from bbj_desktop.ui.pages.base import Page, Surroundings
 from bbj_desktop.ui.tasks import Tasks
 from bbj_desktop.ui.text import translate, version_title
-from bbj_desktop.ui.widgets.basics import BrandMark, NavButton, StatusDot, divider, label, paragraph, row
+from bbj_desktop.ui.widgets.basics import BrandMark, ElidedLabel, NavButton, StatusDot, divider, label, paragraph, row
 
 DEFAULT_SIZE = QSize(1180, 760)
 MINIMUM_SIZE = QSize(860, 560)
@@ -29,7 +29,7 @@ class RuntimeLine(QWidget):
         super().__init__()
         self._dot = StatusDot()
         self._runtime = paragraph("", "small")
-        self._model = paragraph("", "small")
+        self._model = ElidedLabel("", "small")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, theme.M, 10, 0)
         layout.setSpacing(2)

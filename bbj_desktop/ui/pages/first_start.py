@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QGridLayout, QLineEdit, QVBoxLayout, QWidget
 
 from bbj_desktop.core.errors import BBjDesktopError
@@ -17,6 +17,7 @@ from bbj_desktop.ui.text import translate
 from bbj_desktop.ui.widgets.basics import Button, Card, ElidedLabel, label, paragraph, row
 from bbj_desktop.ui.widgets.error_panel import ErrorPanel
 
+_MIDDLE = Qt.AlignmentFlag.AlignVCenter
 _GROUP = 8  # hexadecimal digits that are read aloud in one breath
 
 
@@ -68,9 +69,9 @@ class FirstStartCard(Card):
         form.setVerticalSpacing(theme.M)
         form.setColumnStretch(0, 1)
         form.setColumnStretch(1, 4)
-        form.addWidget(paragraph(translate("FirstStart", "Registry address"), "strong"), 0, 0)
+        form.addWidget(paragraph(translate("FirstStart", "Registry address"), "strong"), 0, 0, _MIDDLE)
         form.addWidget(self.address, 0, 1)
-        form.addWidget(paragraph(translate("FirstStart", "Root file"), "strong"), 1, 0)
+        form.addWidget(paragraph(translate("FirstStart", "Root file"), "strong"), 1, 0, _MIDDLE)
         form.addLayout(row(self.choose, self.root_name, None), 1, 1)
         self.body.addLayout(form)
         self.body.addWidget(self._print)

@@ -17,8 +17,8 @@ from bbj_desktop.ui.widgets.basics import Button, label, row
 _MARKDOWN = QTextDocument.MarkdownFeature.MarkdownDialectGitHub | QTextDocument.MarkdownFeature.MarkdownNoHTML
 _COPIED_MS = 1500
 _INDENT = 22  # pixels
-_CODE_LINES = QTextBlockFormat()
-_CODE_LINES.setLineHeight(130, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)  # percent
+_LINES = QTextBlockFormat()
+_LINES.setLineHeight(130, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)  # percent
 
 
 class Prose(QTextBrowser):
@@ -37,6 +37,9 @@ class Prose(QTextBrowser):
 
     def show_text(self, markdown: str) -> None:
         self.document().setMarkdown(markdown, _MARKDOWN)
+        cursor = QTextCursor(self.document())
+        cursor.select(QTextCursor.SelectionType.Document)
+        cursor.mergeBlockFormat(_LINES)
         self._fit_height()
 
     @override
@@ -75,7 +78,7 @@ class _CodeText(QTextEdit):
     def append_text(self, text: str) -> None:
         cursor = QTextCursor(self.document())
         cursor.movePosition(QTextCursor.MoveOperation.End)
-        cursor.setBlockFormat(_CODE_LINES)
+        cursor.setBlockFormat(_LINES)
         cursor.insertText(text)
         self.fit_height()
 
