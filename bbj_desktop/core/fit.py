@@ -7,7 +7,7 @@ GPU and main memory are **unmeasured**: they follow from the same numbers and fr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -28,8 +28,8 @@ CACHE_CELLS = 256
 """llama.cpp rounds the cells of a KV cache up to a multiple of this (``GGML_PAD(…, 256)``)."""
 
 PROCESS_BYTES = 60 * MIB
-"""The engine's process without model buffers: code, vocabulary, server. Measured with SmolLM2 (49,152 tokens): private
-memory of 36 MiB beyond the buffers and about 20 MiB of library pages."""
+"""The engine's process without model buffers: code, vocabulary, server. Measured with SmolLM2 (49,152 tokens): 38 MiB
+resident beyond the buffers; larger vocabularies take more. Users of llama.cpp's peers report 20 to 60 MiB."""
 
 GPU_CONTEXT_BYTES = 450 * MIB
 """What the driver's context and kernels take of a discrete GPU's memory: 300 to 500 MiB with CUDA. Unmeasured."""
@@ -361,8 +361,3 @@ def _on_gpu(need: MemoryNeed, overhead: int, *, more_compute: int = 0) -> Memory
         compute_bytes=need.compute_bytes + more_compute,
         overhead_bytes=overhead,
     )
-
-
-def total_need(fits: Iterable[Fit]) -> int:
-    """Main memory that several models take together, in bytes."""
-    return sum(fit.ram.needed_bytes for fit in fits)

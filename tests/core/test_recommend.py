@@ -273,6 +273,12 @@ def test_without_room_beside_chat_it_says_how_much_is_missing() -> None:
     assert "fim_no_room" in codes(choice.reasons)
 
 
+def test_says_when_a_smaller_chat_quantisation_would_make_room() -> None:
+    choice = of_role(for_machine(machine(16, nvidia(gib=6.8))), Role.FIM)
+    assert choice.choice is None
+    assert "1.5B Q4_K_M would fit beside 7B Q4_0." in [reason.text for reason in choice.reasons]
+
+
 def test_completion_alone_gets_the_whole_machine() -> None:
     choice = of_role(for_machine(machine(16, nvidia(gib=3)), wishes=Wishes(roles=(Role.FIM,))), Role.FIM)
     assert choice.choice is not None
