@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bbj_desktop.cli.parser import build_parser, given_flags, wants_json
-from bbj_desktop.core.errors import BBjDesktopError, Cancelled, UserInputError
+from bbj_desktop.core.errors import BBjDesktopError, Cancelled, WindowError
 
 if TYPE_CHECKING:
     from bbj_desktop.cli.screen import Screen
@@ -27,10 +27,6 @@ WINDOW_LIBRARIES = (
     "libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xkb1"
 )
 """Debian's and Ubuntu's packages that Qt's wheels expect."""
-
-
-class WindowError(UserInputError):
-    """The window can't be opened here."""
 
 
 def run(argv: Sequence[str], *, policy: Path | None = None) -> int:

@@ -4,7 +4,8 @@
 
     BBjDesktopError                 has a message (what, to what), a hint (what to do now) and an exit code
     ├── UserInputError          2   a value that the user gave can't be used
-    │   └── SettingsError           … and it came from a settings file, the environment or a policy
+    │   ├── SettingsError           … and it came from a settings file, the environment or a policy
+    │   └── WindowError             the window can't be opened here
     ├── NotFoundError           3   no such model, version, channel or file
     ├── TransportError          4   the way failed, not the content: may be tried again
     │   ├── ConnectError            no connection (DNS, refused, TLS, proxy)
@@ -76,6 +77,10 @@ class UserInputError(BBjDesktopError):
 
 
 class SettingsError(UserInputError):
+    pass
+
+
+class WindowError(UserInputError):
     pass
 
 

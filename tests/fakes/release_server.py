@@ -122,6 +122,11 @@ class ReleaseServer:
     def address(self) -> str:
         return f"{self._scheme}://127.0.0.1:{self.port}"
 
+    def forget(self, path: str) -> None:
+        """Takes back what is scripted for a path and hasn't happened."""
+        with self._lock:
+            self._scripts.pop(path, None)
+
     def script(self, path: str, *faults: Fault) -> None:
         """Queues faults for the next requests of ``path`` (``*`` stands for any path)."""
         with self._lock:

@@ -148,10 +148,14 @@ def test_a_download_is_stopped_and_resumed_and_its_failure_is_said(
     with ReleaseServer(publication.folder) as server:
         user = sit_down(customer(tmp_path / "Kunde", ollama_host=ollama.address))
         user.trusts(server.address)
-        server.script(place, Fault(rate_bytes_per_s=500), Fault(status=404))
+        slow = Fault(rate_bytes_per_s=500)
+        server.script(place, slow, slow)  # one or two requests at once
         user.clicks("Install · ")
         user.waits(lambda: server.sent_bytes(place) > 0)
         user.clicks("Cancel")
+        user.waits(lambda: user.sees("Resume") is not None)
+        server.forget(place)
+        server.script(place, Fault(status=404))
         user.clicks("Resume")
         user.waits(lambda: bool(user.home.findChildren(ErrorPanel)))
         user.clicks("Try again")
