@@ -1,6 +1,6 @@
 """Runs the demo and draws its terminal output as docs/screenshots/demo.svg: what the README shows is what was printed.
 
-    .venv/bin/python scripts/record.py
+.venv/bin/python scripts/record.py
 """
 
 from __future__ import annotations
