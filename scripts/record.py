@@ -1,4 +1,4 @@
-"""Runs the demo and draws its terminal output as docs/screenshots/demo.svg: what the README shows is what was printed.
+"""Runs the demo and draws what it prints as docs/screenshots/demo.svg, the README's picture of the first command.
 
 .venv/bin/python scripts/record.py
 """
@@ -28,7 +28,7 @@ NO_FONTS_FROM_THE_NET = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 def main() -> int:
     """Writes the picture. Returns the demo's exit code."""
     ran = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "demo.py")],
+        [sys.executable, "-m", "bbj_desktop", "demo"],  # what scripts/demo.py runs when all is set up
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
