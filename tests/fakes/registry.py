@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # its __all__ is computed
-from tuf.api.metadata import (  # type: ignore[attr-defined]  # its __all__ is computed
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import (
     DelegatedRole,
     Delegations,
     Metadata,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # its __all__ is computed
-from tuf.api.metadata import MetaFile  # type: ignore[attr-defined]  # its __all__ is computed
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import MetaFile
 
 from bbj_desktop.core.errors import (
     Cancelled,

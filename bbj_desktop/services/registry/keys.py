@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from pydantic import BaseModel, ConfigDict, Field
-from securesystemslib.signer import CryptoSigner, Signer  # type: ignore[attr-defined]  # its __all__ is computed
+from securesystemslib.signer import CryptoSigner, Signer
 
 from bbj_desktop.core.documents import parse_document
 from bbj_desktop.core.errors import FormatError, PublishError

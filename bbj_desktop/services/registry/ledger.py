@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from securesystemslib.signer import Signer  # type: ignore[attr-defined]  # its __all__ is computed
+from securesystemslib.signer import Signer
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import (  # type: ignore[attr-defined]  # its __all__ is computed
+from tuf.api.metadata import (
     DelegatedRole,
     Delegations,
     Metadata,

@@ -70,7 +70,7 @@ def describe_root(data: bytes) -> RootDescription:
         SignatureError: Fewer valid signatures than it demands itself.
     """
     from tuf.api.exceptions import UnsignedMetadataError
-    from tuf.api.metadata import Metadata, Root  # type: ignore[attr-defined]  # its __all__ is computed
+    from tuf.api.metadata import Metadata, Root
     from tuf.api.serialization import DeserializationError
 
     try:
