@@ -236,6 +236,7 @@ class UpdateResult(_Result):
     """Attributes:
     updates: Newer releases of what is active here.
     withdrawn: Installed versions that should not be used any more.
+    skipped: Why newer releases aren't among the updates, a sentence each.
     installed: Empty with ``--check``.
     """
 
@@ -243,6 +244,7 @@ class UpdateResult(_Result):
     channel: str
     updates: tuple[UpdateView, ...]
     withdrawn: tuple[WithdrawnView, ...]
+    skipped: tuple[str, ...] = ()
     installed: tuple[InstalledView, ...] = ()
 
 

@@ -46,11 +46,14 @@ def _result(found: UpdateCheck, channel: str, installed: tuple[InstalledView, ..
         withdrawn=tuple(
             WithdrawnView(installed=VersionView.of(each.installed), reason=each.reason) for each in found.withdrawn
         ),
+        skipped=found.offering.skipped,
         installed=installed,
     )
 
 
 def _show(screen: Screen, result: UpdateResult) -> None:
+    for why in result.skipped:
+        screen.line(why, "yellow")
     for gone in result.withdrawn:
         screen.line(f"{gone.installed.key} was withdrawn by its makers: {gone.reason}", "bold yellow")
     if result.installed:
@@ -60,4 +63,4 @@ def _show(screen: Screen, result: UpdateResult) -> None:
             screen.line(f"{each.available.version} is available for {each.installed.key}.")
         screen.line("Install it: bbj-desktop update")
     else:
-        screen.line(f"Everything is up to date ({result.registry}, {result.channel}).")
+        screen.line(f"Everything {'else ' if result.skipped else ''}is up to date ({result.registry}, {result.channel}).")

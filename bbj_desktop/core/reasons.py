@@ -256,6 +256,11 @@ def hardware_unknown(runtime: RuntimeStatus) -> Reason:
 # What speaks against it
 
 
+def release_skipped(why: str) -> Reason:
+    """``why`` is a sentence that names the release and what it needs."""
+    return Reason(kind=ReasonKind.WARNING, code="release_skipped", text=why)
+
+
 def no_avx2() -> Reason:
     text = "This processor has no AVX2, which the built-in engine needs. Ollama runs without it, slowly."
     return _reason(ReasonKind.WARNING, "no_avx2", text)

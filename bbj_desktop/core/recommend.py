@@ -84,7 +84,8 @@ def recommend(
     )
     tier = tier_of(profile, table)
     chooser = _Chooser(judging, offering, wishes, tier)
-    return Recommendation(tier=tier, choices=chooser.choices(), remarks=tuple(_remarks(judging, runtimes, tier)))
+    remarks = (*_remarks(judging, runtimes, tier), *map(say.release_skipped, offering.skipped))
+    return Recommendation(tier=tier, choices=chooser.choices(), remarks=remarks)
 
 
 def judge(

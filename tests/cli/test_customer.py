@@ -147,6 +147,14 @@ def test_update_check_tells_by_exit_code(installed: Call, publication: Publicati
     assert (update.installed.key, update.available.version) == (KEY, "2026.2")
 
 
+def test_a_newer_release_that_needs_a_newer_program_is_told(installed: Call, publication: Publication) -> None:
+    publication.publish("2026.2", min_app_version="99.0")
+    checked = installed("update", "--check")
+    assert checked.code == 0
+    assert "2026.2 needs BBj Desktop 99.0 or newer" in checked.out
+    assert "2026.2 needs BBj Desktop 99.0 or newer" in installed("recommend").out
+
+
 def test_update_installs_beside_and_activates(installed: Call, publication: Publication) -> None:
     publication.publish("2026.2")
     result = UpdateResult.model_validate(installed("update", "--json").result)

@@ -362,6 +362,12 @@ def test_ollamas_copy_needs_disk_too() -> None:
     assert chat(for_machine(profile, WITH_OLLAMA)).release.size == "3b"
 
 
+def test_a_release_that_needs_a_newer_program_is_told() -> None:
+    newer = "bbj-coder 7B 2026.2 needs BBj Desktop 9.0 or newer; this is 0.1.0."
+    recommendation = for_machine(machine(16), offered=offering().model_copy(update={"skipped": (newer,)}))
+    assert newer in [reason.text for reason in recommendation.remarks]
+
+
 # Wishes
 
 

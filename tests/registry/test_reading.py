@@ -79,6 +79,7 @@ def test_a_manifest_of_a_newer_format_does_not_hide_the_others(
     offering = open_registry().offering("stable", Cancel(), app_version="1.0.0")
     assert [offer.release.size for offer in offering.offers] == ["7b"]
     assert "BBj Desktop 3.0.0" in offering.skipped[0]
+    assert "14B 2026.1" in offering.skipped[0]
 
 
 def test_a_catalogue_for_a_newer_app_is_said(simulator: RegistrySimulator, open_registry: Open) -> None:

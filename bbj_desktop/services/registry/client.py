@@ -266,7 +266,7 @@ class Registry:
         )
 
     def _release(self, view: View, entry: CatalogueEntry, cancel: Cancel, app_version: str) -> Release:
-        release = parse_release(self._read(view, entry.manifest, cancel))
+        release = _parsed(self._read(view, entry.manifest, cancel), entry)
         for name in ("model", "role", "size", "version", "released"):
             said, found = getattr(entry, name), getattr(release, name)
             if said != found:
@@ -290,6 +290,17 @@ class Registry:
                 f"The {what} from {self.source.address} isn't the signed one.", expected=file.digest, actual=actual
             )
         return data
+
+
+def _parsed(manifest: bytes, entry: CatalogueEntry) -> Release:
+    """A manifest; where it can't be read, the error names the release."""
+    name = f"{entry.model} {entry.size.upper()} {entry.version}"
+    try:
+        return parse_release(manifest)
+    except TooNewError as error:
+        raise TooNewError(f"{name}: {error.message}", needs=error.needs, hint=error.hint) from error
+    except FormatError as error:
+        raise FormatError(f"{name}: {error.message}", hint=error.hint) from error
 
 
 def _demand_app(needed: str, have: str, what: str) -> None:
