@@ -150,14 +150,6 @@ class Settings:
         choices=("auto", "light", "dark"),
         help="colours of the window",
     )
-    language: Literal["auto", "en", "de"] = _declare(
-        "choice",
-        "auto",
-        "BBJ_DESKTOP_LANGUAGE",
-        flag="--language",
-        choices=("auto", "en", "de"),
-        help="language of the window",
-    )
     log_level: Literal["debug", "info", "warning", "error"] = _declare(
         "choice",
         "info",

@@ -11,6 +11,7 @@ import pytest
 from bbj_desktop.core.errors import SettingsError
 from bbj_desktop.core.settings import SETTINGS, Layer, OriginKind, Settings, as_text, resolve
 
+PACKAGE = Path(__file__).parents[2] / "bbj_desktop"
 RISING = (OriginKind.FILE, OriginKind.ENVIRONMENT, OriginKind.FLAG)
 
 
@@ -22,6 +23,12 @@ def test_without_layers_every_value_is_its_default() -> None:
     resolved = resolve([])
     assert resolved.values == Settings()
     assert {resolved.origin(name).kind for name in SETTINGS} == {OriginKind.DEFAULT}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_what_can_be_set_has_an_effect_somewhere(name: str) -> None:
+    users = (path for path in PACKAGE.rglob("*.py") if path.name != "settings.py")
+    assert any(f"values.{name}" in path.read_text(encoding="utf-8") for path in users)
 
 
 @pytest.mark.parametrize(("lower", "higher"), list(itertools.combinations(RISING, 2)))
