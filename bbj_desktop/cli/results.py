@@ -409,7 +409,8 @@ RESULTS: dict[str, type[BaseModel]] = {
 def command_schemas() -> dict[str, object]:
     """JSON Schema of what each command prints with ``--json``; ``docs/commands.schema.json`` is this.
 
-    Each command's document is an envelope: ``format``, ``command``, and either ``result`` or ``error``.
+    Each command's document is an envelope: ``format``, ``command``, and either ``result`` or ``error``. Arguments that
+    name no command, or can't be read, end in an error whose ``command`` is empty.
     """
     classes = [(each, "serialization") for each in dict.fromkeys(RESULTS.values())]
     references, schema = models_json_schema(classes)  # type: ignore[arg-type]  # a list of pairs, as documented
@@ -435,8 +436,12 @@ def command_schemas() -> dict[str, object]:
         }
         for command, result in RESULTS.items()
     ]
+    unreadable = {
+        "properties": {"format": {"const": JSON_FORMAT}, "command": {"const": ""}, "error": error},
+        "required": ["format", "command", "error"],
+    }
     dialect = "https://json-schema.org/draft/2020-12/schema"
-    return {"$schema": dialect, "type": "object", "anyOf": documents, "$defs": schema["$defs"]}
+    return {"$schema": dialect, "type": "object", "anyOf": [*documents, unreadable], "$defs": schema["$defs"]}
 
 
 if __name__ == "__main__":

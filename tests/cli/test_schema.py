@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 from bbj_desktop.cli.results import RESULTS, command_schemas
 from bbj_desktop.core.errors import BBjDesktopError
 from bbj_desktop.core.settings import SETTINGS
+from tests.cli.conftest import Call
 from tests.cli.test_grammar import every_command
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -29,6 +31,12 @@ def test_the_schema_in_the_docs_is_current() -> None:
 
 def test_every_command_has_a_schema() -> None:
     assert {parser.get_default("command") for parser in every_command()} == RESULTS.keys()
+
+
+def test_wrong_usage_has_a_schema_too(call: Call) -> None:
+    documents: list[dict[str, Any]] = command_schemas()["anyOf"]  # type: ignore[assignment]
+    known = {document["properties"]["command"]["const"] for document in documents}
+    assert {call(*wrong, "--json").document["command"] for wrong in (["activate"], ["versions", "x"], ["nix"])} <= known
 
 
 @pytest.mark.parametrize(("command", "result"), RESULTS.items())
