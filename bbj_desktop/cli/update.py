@@ -63,4 +63,5 @@ def _show(screen: Screen, result: UpdateResult) -> None:
             screen.line(f"{each.available.version} is available for {each.installed.key}.")
         screen.line("Install it: bbj-desktop update")
     else:
-        screen.line(f"Everything {'else ' if result.skipped else ''}is up to date ({result.registry}, {result.channel}).")
+        rest = "Everything else" if result.skipped else "Everything"
+        screen.line(f"{rest} is up to date ({result.registry}, {result.channel}).")

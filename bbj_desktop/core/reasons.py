@@ -245,6 +245,14 @@ def gpu_too_old(gpu: Gpu) -> Reason:
     return _reason(ReasonKind.ENGINE, "gpu_too_old", text, **values)
 
 
+def engines_assumed(engine: str, *, chosen: bool) -> Reason:
+    """``engine`` is what is taken to run the model on a machine of which only the profile is known."""
+    name = ENGINE_NAMES[engine]
+    other = "" if chosen or engine != "ollama" else " With the built-in engine alone it would get something else."
+    text = f"A profile doesn't say which engines the machine has: {name} is taken to be there.{other}"
+    return _reason(ReasonKind.ENGINE, "engines_assumed", text, engine=engine)
+
+
 def hardware_unknown(runtime: RuntimeStatus) -> Reason:
     text = (
         f"Ollama runs on another machine ({runtime.address or 'its address'}): what it has isn't known, so this "

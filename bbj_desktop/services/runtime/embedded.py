@@ -15,7 +15,7 @@ from typing import Any, Literal
 import httpx
 
 from bbj_desktop.core.chat import ChatEvent, ChatRequest, Finished
-from bbj_desktop.core.engines import RuntimeStatus
+from bbj_desktop.core.engines import RuntimeStatus, embedded_accelerators
 from bbj_desktop.core.errors import Cancelled, EngineCrashedError, EngineError, EngineMissingError, EngineRefusedError
 from bbj_desktop.core.progress import Cancel, Report
 from bbj_desktop.core.versions import InstalledVersion, Registration, aliases_of
@@ -52,7 +52,7 @@ class EmbeddedRuntime:
         return "embedded"
 
     def status(self) -> RuntimeStatus:
-        accelerators = frozenset({"apple"}) if sys.platform == "darwin" else frozenset[str]()
+        accelerators = embedded_accelerators(macos=sys.platform == "darwin")
         version, reason = _engine_version(), ""
         if version is None:
             reason = f"The embedded engine isn't installed: {INSTALL_COMMAND}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bbj_desktop.core.chat import ChatEvent, ChatRequest, Finished
-from bbj_desktop.core.engines import RuntimeStatus
+from bbj_desktop.core.engines import OLLAMA_ACCELERATORS, RuntimeStatus
 from bbj_desktop.core.errors import (
     BBjDesktopError,
     Cancelled,
@@ -94,7 +94,7 @@ class OllamaRuntime:
             "name": "ollama",
             "address": self.address,
             "local": local,
-            "accelerators": frozenset({"nvidia", "amd", "apple"}) if local else None,
+            "accelerators": OLLAMA_ACCELERATORS if local else None,
             "models_folder": models_folder(self._environment) if local else None,
         }
         try:
