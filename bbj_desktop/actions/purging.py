@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core.errors import EngineError, StoreAccessError
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
+from bbj_desktop.core.versions import InstalledVersion
 
 
 class Ours(BaseModel):
@@ -31,24 +32,40 @@ class Ours(BaseModel):
     size_bytes: int = 0
 
 
+class Purged(BaseModel):
+    """Attributes:
+    removed: What is gone.
+    kept: Tags of a runtime that couldn't be reached; they are its user's to remove.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    removed: tuple[Ours, ...]
+    kept: tuple[Ours, ...] = ()
+
+
 def list_ours(context: Context) -> tuple[Ours, ...]:
     """Every folder and tag that this program made."""
-    tags = [
-        Ours(kind="tag", name=name, runtime=registration.runtime)
-        for version in context.open_store().versions()
-        for registration in version.registrations
-        if registration.runtime != "embedded"
-        for name in (registration.tag, *(registration.aliases if version.active else ()))
-    ]
+    tags = [tag for version in context.open_store().versions() for tag in _tags(version)]
     folders = [
         Ours(kind="folder", name=str(folder), size_bytes=_size(folder))
         for folder in context.paths.all_folders()
         if folder.exists()
     ]
-    return (*tags, *folders)
+    return (*dict.fromkeys(tags), *folders)
 
 
-def purge(context: Context, report: Report, cancel: Cancel) -> tuple[Ours, ...]:
+def _tags(version: InstalledVersion) -> tuple[Ours, ...]:
+    """The names of a version in its runtimes; versions of several sizes share some."""
+    return tuple(
+        Ours(kind="tag", name=name, runtime=registration.runtime)
+        for registration in version.registrations
+        if registration.runtime != "embedded"
+        for name in (registration.tag, *(registration.aliases if version.active else ()))
+    )
+
+
+def purge(context: Context, report: Report, cancel: Cancel) -> Purged:
     """Removes it all. A runtime that can't be reached keeps its tags, said aloud; folders go last.
 
     Raises:
@@ -58,29 +75,40 @@ def purge(context: Context, report: Report, cancel: Cancel) -> tuple[Ours, ...]:
     ours = list_ours(context)
     store = context.open_store()
     cancel.check()
+    kept: list[Ours] = []
     with store.lock():
         for version in store.versions():
-            for registration in version.registrations:
-                report(Step("purge", f"Removing {registration.tag} from {registration.runtime}"))
-                runtime = context.runtime("ollama" if registration.runtime == "ollama" else "embedded")
-                try:
-                    runtime.unregister(version, None)
-                except EngineError as error:
-                    text = f"{registration.tag} stays in {registration.runtime}: {error.message}"
-                    report(Remark(text, level="warning"))
+            kept.extend(_unregister(context, version, report))
     context.close()
     for folder in context.paths.all_folders():
-        report(Step("purge", f"Removing {folder}"))
-        _remove(folder)
+        _remove(folder, report)
     for shell in context.paths.shells():
         with suppress(OSError):  # not empty: something of somebody else's is in it
             shell.rmdir()
-    return ours
+    return Purged(removed=tuple(each for each in ours if each not in kept), kept=tuple(dict.fromkeys(kept)))
 
 
-def _remove(folder: Path) -> None:
+def _unregister(context: Context, version: InstalledVersion, report: Report) -> tuple[Ours, ...]:
+    """Removes a version's tags; what can't be removed is returned."""
+    kept: list[Ours] = []
+    for registration in version.registrations:
+        report(Step("purge", f"Removing {registration.tag} from {registration.runtime}"))
+        runtime = context.runtime("ollama" if registration.runtime == "ollama" else "embedded")
+        try:
+            runtime.unregister(version, None)
+        except EngineError as error:
+            left = [tag for tag in _tags(version) if tag.runtime == registration.runtime]
+            command = f"ollama rm {' '.join(tag.name for tag in left)}"
+            text = f"{registration.tag} stays in {registration.runtime}: {error.message} Remove it yourself: {command}"
+            report(Remark(text, level="warning"))
+            kept.extend(left)
+    return tuple(kept)
+
+
+def _remove(folder: Path, report: Report) -> None:
     if not folder.exists():
         return
+    report(Step("purge", f"Removing {folder}"))
     try:
         shutil.rmtree(folder)
     except OSError as error:

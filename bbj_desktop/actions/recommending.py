@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
-from bbj_desktop.core.engines import RuntimeStatus
+from bbj_desktop.core import reasons as say
+from bbj_desktop.core.engines import RuntimeStatus, assumed_engines
 from bbj_desktop.core.errors import NotFoundError
 from bbj_desktop.core.hardware import HardwareProfile
+from bbj_desktop.core.judging import pick_runtime
 from bbj_desktop.core.progress import Cancel, Report, Step
 from bbj_desktop.core.recommend import HardwareTables, judge, load_tables
 from bbj_desktop.core.recommend import recommend as decide
 from bbj_desktop.core.recommendation import Candidate, Recommendation, Wishes
-from bbj_desktop.core.release import Offer, Offering, TierTable, Variant, version_key
+from bbj_desktop.core.release import Offer, Offering, TierTable, Variant
 from bbj_desktop.core.tiers import load_tiers
 from bbj_desktop.resources import resource
 
 
 class Recommended(BaseModel):
-    """A recommendation together with what it was made from."""
+    """A recommendation together with what it was made from.
+
+    Attributes:
+        here: Bytes of model files that are in the store already, whole or in part, by digest.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,6 +35,7 @@ class Recommended(BaseModel):
     runtimes: tuple[RuntimeStatus, ...]
     offering: Offering
     recommendation: Recommendation
+    here: Mapping[str, int] = MappingProxyType({})
 
 
 def recommend(
@@ -34,7 +44,8 @@ def recommend(
     """Looks at the machine and the registry and decides.
 
     Args:
-        profile: Another machine's; None looks at this one.
+        profile: Another machine's, of which the engines aren't known: they are assumed, which a remark says. None
+            looks at this one.
 
     Raises:
         NoTrustedRootError: No registry is set up.
@@ -43,7 +54,11 @@ def recommend(
     """
     report(Step("detect", "Looking at this machine"))
     machine = profile or context.profile()
-    runtimes = tuple(runtime.status() for runtime in context.runtimes())
+    if profile is None:
+        runtimes = tuple(runtime.status() for runtime in context.runtimes())
+        here = context.open_store().held_bytes()
+    else:
+        runtimes, here = assumed_engines(profile, wishes.runtime), {}
     cancel.check()
     report(Step("catalogue", "Reading the registry"))
     offering = read_offering(context, cancel, version=wishes.version)
@@ -54,9 +69,21 @@ def recommend(
         with_settings(context, wishes),
         tables=hardware_tables(),
         tiers=tiers_of(offering),
-        installed=installed_digests(context) if profile is None else frozenset(),
+        here=here,
     )
-    return Recommended(profile=machine, runtimes=runtimes, offering=offering, recommendation=recommendation)
+    if profile is not None:
+        recommendation = _with_assumption(recommendation, runtimes, wishes)
+    return Recommended(profile=machine, runtimes=runtimes, offering=offering, recommendation=recommendation, here=here)
+
+
+def _with_assumption(
+    recommendation: Recommendation, runtimes: tuple[RuntimeStatus, ...], wishes: Wishes
+) -> Recommendation:
+    engine = pick_runtime(runtimes, wishes.runtime)
+    if engine is None:
+        return recommendation
+    remark = say.engines_assumed(engine.name, chosen=wishes.runtime is not None)
+    return recommendation.model_copy(update={"remarks": (*recommendation.remarks, remark)})
 
 
 def with_settings(context: Context, wishes: Wishes) -> Wishes:
@@ -102,20 +129,16 @@ def tiers_of(offering: Offering) -> TierTable:
     return offering.catalogue.tiers or load_tiers(resource("tiers.json").read_text(encoding="utf-8"))
 
 
-def installed_digests(context: Context) -> frozenset[str]:
-    """Files that are here already, and so take no further room."""
-    return frozenset(version.variant.file.digest for version in context.open_store().versions())
-
-
 def choose(recommended: Recommended, wishes: Wishes) -> Candidate:
     """The variant for a user's own choice, judged for the machine; or the recommended one of the first role asked for.
+    What the choice leaves open is taken as recommended: of ``7b`` the quantisation that is best here.
 
     Raises:
         NotFoundError: The registry offers nothing like it.
     """
     if wishes.size is None and wishes.quantisation is None and wishes.model is None:
         return _recommended(recommended, wishes)
-    offer, variant = _find(recommended.offering, wishes)
+    offer, variant = _best(recommended, wishes)
     return judge(
         recommended.profile,
         offer,
@@ -125,6 +148,32 @@ def choose(recommended: Recommended, wishes: Wishes) -> Candidate:
         runtime=wishes.runtime,
         tiers=tiers_of(recommended.offering),
         tables=hardware_tables(),
+        concurrency=wishes.concurrency,
+        here=recommended.here,
+    )
+
+
+def _best(recommended: Recommended, wishes: Wishes) -> tuple[Offer, Variant]:
+    """The best variant that matches the wishes: the recommendation has judged and sorted all of them."""
+    for role in recommended.recommendation.choices:
+        for candidate in (*((role.choice,) if role.choice is not None else ()), *role.others):
+            if _matches(candidate, wishes):
+                return candidate.selection.offer, candidate.variant
+    offered = ", ".join(
+        f"{offer.release.model} {offer.release.size} {variant.quantisation}"
+        for offer in recommended.offering.offers
+        for variant in offer.release.variants
+    )
+    raise NotFoundError("The registry offers no such variant.", hint=f"It offers: {offered or 'nothing yet'}.")
+
+
+def _matches(candidate: Candidate, wishes: Wishes) -> bool:
+    release = candidate.release
+    return (
+        release.role in wishes.roles
+        and wishes.model in (None, release.model)
+        and wishes.size in (None, release.size)
+        and wishes.quantisation in (None, candidate.variant.quantisation)
     )
 
 
@@ -143,30 +192,3 @@ def _recommended(recommended: Recommended, wishes: Wishes) -> Candidate:
         "The registry has nothing that this machine can run. " + " ".join(reasons),
         hint="bbj-desktop recommend shows everything that is offered; install SIZE --force takes one all the same.",
     )
-
-
-def _find(offering: Offering, wishes: Wishes) -> tuple[Offer, Variant]:
-    """The newest offer and variant that match the wishes; of several quantisations Q4_K_M, else the smallest."""
-    matching = [
-        offer
-        for offer in offering.offers
-        if offer.release.role in wishes.roles
-        and wishes.model in (None, offer.release.model)
-        and wishes.size in (None, offer.release.size)
-        and (wishes.quantisation is None or offer.release.variant(wishes.quantisation) is not None)
-    ]
-    if not matching:
-        offered = ", ".join(
-            f"{offer.release.model} {offer.release.size} {variant.quantisation}"
-            for offer in offering.offers
-            for variant in offer.release.variants
-        )
-        raise NotFoundError("The registry offers no such variant.", hint=f"It offers: {offered or 'nothing yet'}.")
-    offer = max(matching, key=lambda each: version_key(each.release.version))
-    if wishes.quantisation is not None:
-        variant = offer.release.variant(wishes.quantisation)
-    else:
-        variant = offer.release.variant("Q4_K_M") or min(offer.release.variants, key=lambda v: v.file.length_bytes)
-    if variant is None:
-        raise NotFoundError(f"{offer.release.title} isn't offered as {wishes.quantisation}.")
-    return offer, variant

@@ -126,6 +126,7 @@ def _candidate(context: Context, update: Update, offering: Offering, profile: Ha
         runtime=runtime,
         tiers=tiers_of(offering),
         tables=hardware_tables(),
+        here=context.open_store().held_bytes(),
     )
 
 

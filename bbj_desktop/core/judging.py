@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -72,7 +72,7 @@ class Judge:
         runtime: The engine; None when there is none at all.
         wanted: The engine asked for by name; None when any will do.
         concurrency: Conversations at once.
-        installed: Digests of model files that are on this machine already.
+        here: Bytes of model files that are in the store already, whole or in part, by digest.
     """
 
     profile: HardwareProfile
@@ -81,7 +81,7 @@ class Judge:
     tables: HardwareTables
     wanted: Literal["ollama", "embedded"] | None = None
     concurrency: int = 1
-    installed: frozenset[str] = field(default_factory=frozenset)
+    here: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def engine(self) -> Literal["ollama", "embedded"]:
@@ -166,17 +166,18 @@ class Judge:
             yield say.no_avx2()
 
     def _disk_bytes(self, variant: Variant) -> int:
-        return 0 if variant.file.digest in self.installed else variant.file.length_bytes
+        return max(0, variant.file.length_bytes - self.here.get(variant.file.digest, 0))
 
     def _disk_blockers(self, variant: Variant, taken: int) -> Iterator[Reason]:
         """The store keeps the file, and Ollama its own copy, which may be on the same volume."""
         need = self._disk_bytes(variant)
+        copy = variant.file.length_bytes if need else 0
         store = self.profile.volume_for(VolumePurpose.STORE)
         ollama = self.profile.volume_for(VolumePurpose.OLLAMA) if self._copies_to_ollama() else None
         needs: dict[str, int] = {}
-        for volume in (store, ollama):
+        for volume, bytes_there in ((store, need), (ollama, copy)):
             if volume is not None:
-                needs[volume.device] = needs.get(volume.device, 0) + need + taken
+                needs[volume.device] = needs.get(volume.device, 0) + bytes_there + taken
         for volume in {each.device: each for each in (ollama, store) if each is not None}.values():
             free = volume.free_bytes
             if need and free is not None and free < needs[volume.device]:

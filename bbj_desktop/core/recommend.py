@@ -12,8 +12,9 @@ The rules, in their order:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from bbj_desktop.core import reasons as say
@@ -61,7 +62,7 @@ def recommend(
     *,
     tables: HardwareTables | None = None,
     tiers: TierTable | None = None,
-    installed: frozenset[str] = frozenset(),
+    here: Mapping[str, int] = MappingProxyType({}),
 ) -> Recommendation:
     """Recommends a set of variants, at most one for each role; together they fit.
 
@@ -70,7 +71,7 @@ def recommend(
         runtimes: What is known about each engine.
         tables: Speeds of known hardware; without them careful assumptions.
         tiers: The tier table that comes with the program.
-        installed: Digests of model files that are on this machine already: they take no disk.
+        here: Bytes of model files that are in the store already, whole or in part, by digest: they take no disk.
     """
     table = offering.catalogue.tiers or tiers or WITHOUT_TIERS
     judging = Judge(
@@ -80,7 +81,7 @@ def recommend(
         tables=tables or HardwareTables(),
         wanted=wishes.runtime,
         concurrency=wishes.concurrency,
-        installed=installed,
+        here=here,
     )
     tier = tier_of(profile, table)
     chooser = _Chooser(judging, offering, wishes, tier)
@@ -99,13 +100,14 @@ def judge(
     tiers: TierTable,
     tables: HardwareTables | None = None,
     concurrency: int = 1,
-    installed: frozenset[str] = frozenset(),
+    here: Mapping[str, int] = MappingProxyType({}),
 ) -> Candidate:
     """Judges a choice of the user's own: nothing is replaced or shortened, what speaks against it is said.
 
     Args:
         context_length: Tokens; None takes the release's.
         runtime: The engine; None takes the one that would be recommended.
+        here: As in ``recommend``.
     """
     judging = Judge(
         profile=profile,
@@ -114,7 +116,7 @@ def judge(
         tables=tables or HardwareTables(),
         wanted=runtime,
         concurrency=concurrency,
-        installed=installed,
+        here=here,
     )
     wanted = context_length or release_context(offer.release)
     judged = judging.judge(offer, variant, context_length=wanted, may_shorten=False)

@@ -349,11 +349,18 @@ def test_too_little_disk_is_told() -> None:
 
 def test_a_file_that_is_here_already_takes_no_disk() -> None:
     model = offer("7b", quantisations=("Q4_K_M",))
-    here = frozenset({model.release.variants[0].file.digest})
-    recommendation = recommend(
-        machine(16, disk_gb=0.2), offering([model]), WITHOUT, CHAT, tables=TABLES, installed=here
-    )
+    file = model.release.variants[0].file
+    here = {file.digest: file.length_bytes}
+    recommendation = recommend(machine(16, disk_gb=0.2), offering([model]), WITHOUT, CHAT, tables=TABLES, here=here)
     assert chat(recommendation).disk_bytes == 0
+
+
+def test_an_interrupted_download_needs_disk_for_its_rest_only() -> None:
+    model = offer("7b", quantisations=("Q4_K_M",))
+    file = model.release.variants[0].file
+    here = {file.digest: file.length_bytes - 10**8}
+    recommendation = recommend(machine(16, disk_gb=0.2), offering([model]), WITHOUT, CHAT, tables=TABLES, here=here)
+    assert chat(recommendation).disk_bytes == 10**8
 
 
 def test_ollamas_copy_needs_disk_too() -> None:

@@ -340,3 +340,11 @@ def test_a_read_only_store_can_be_read(store: Store, root: Path) -> None:
         assert Store(root).versions() == (version,)
         with pytest.raises(StoreAccessError):
             Store(root).activate(version.key)
+
+
+def test_what_is_held_of_each_file_is_known_by_its_digest(store: Store) -> None:
+    version = add(store)
+    part = store.blob_path(digest_of(b"other"))
+    part.with_name(part.name + ".part").write_bytes(bytes(5000))
+    held = store.held_bytes()
+    assert held == {version.variant.file.digest: version.path.stat().st_size, digest_of(b"other"): 5000}

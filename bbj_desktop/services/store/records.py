@@ -34,6 +34,11 @@ def blob_name(digest: str) -> str:
     return digest.replace(":", "-")
 
 
+def digest_of_blob(name: str) -> str:
+    """The way back from ``blob_name``."""
+    return name.replace("-", ":", 1)
+
+
 def record_place(key: str) -> str:
     """``bbj-coder:2026.1-7b-q4_k_m`` → ``versions/bbj-coder+2026.1-7b-q4_k_m.json``; keys have no plus sign."""
     return f"versions/{key.replace(':', '+')}.json"

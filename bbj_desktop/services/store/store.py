@@ -40,7 +40,7 @@ from bbj_desktop.services.meter import Meter
 from bbj_desktop.services.store.disk import Disk, pieces_of
 from bbj_desktop.services.store.finding import find_version
 from bbj_desktop.services.store.journal import Entry, Journal, Unlink, Write
-from bbj_desktop.services.store.records import Contents, blob_name, files_in, read_records, record_place
+from bbj_desktop.services.store.records import Contents, blob_name, digest_of_blob, files_in, read_records, record_place
 
 STORE_FORMAT = 1
 _LOOKS = 20  # tries to read all records while nobody changes them
@@ -163,6 +163,14 @@ class Store:
             if name not in used or path.name != name:
                 groups.setdefault(name, []).append(path)
         return tuple(_leftover(name, paths) for name, paths in groups.items())
+
+    def held_bytes(self) -> dict[str, int]:
+        """What of each model file is on the volume already, by digest: whole files and unfinished downloads."""
+        held: dict[str, int] = {}
+        for path in self._blob_files():
+            digest = digest_of_blob(path.name.partition(".")[0])
+            held[digest] = max(held.get(digest, 0), _size_on_disk(path))
+        return held
 
     def verify(self, key: str, report: Report, cancel: Cancel) -> None:
         """Reads a version's file and compares it with the signed digest.
