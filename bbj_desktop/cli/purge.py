@@ -9,7 +9,7 @@ from bbj_desktop.actions.purging import Ours
 from bbj_desktop.cli.results import PurgeResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
-from bbj_desktop.core.progress import Cancel, Event, Remark, Report
+from bbj_desktop.core.errors import EngineError
 from bbj_desktop.core.units import format_bytes
 
 
@@ -21,20 +21,9 @@ def purge(session: Session) -> Outcome:
     if not ours:
         return Outcome(PurgeResult(removed=()), lambda screen: screen.line("Nothing of ours is on this machine."))
     session.confirm("Remove all of it?")
-    kept: list[str] = []
-    removed = session.work(partial(_purge, session, kept))
-    return Outcome(PurgeResult(removed=removed), lambda screen: _show(screen, removed, whole=not kept))
-
-
-def _purge(session: Session, kept: list[str], report: Report, cancel: Cancel) -> tuple[Ours, ...]:
-    """Purges, and notes the warnings: what could not be removed."""
-
-    def watching(event: Event) -> None:
-        if isinstance(event, Remark) and event.level == "warning":
-            kept.append(event.text)
-        report(event)
-
-    return purging.purge(session.context, watching, cancel)
+    purged = session.work(partial(purging.purge, session.context))
+    result = PurgeResult(removed=purged.removed, kept=purged.kept)
+    return Outcome(result, lambda screen: _show(screen, result), EngineError.exit_code if result.kept else 0)
 
 
 def _line(each: Ours) -> str:
@@ -43,6 +32,7 @@ def _line(each: Ours) -> str:
     return f"{format_bytes(each.size_bytes):>8}  {each.name}"
 
 
-def _show(screen: Screen, removed: tuple[Ours, ...], *, whole: bool) -> None:
-    freed = f"{format_bytes(sum(each.size_bytes for each in removed))} freed."
-    screen.line(f"{freed} Nothing of ours is left." if whole else f"{freed} What is named above is left.")
+def _show(screen: Screen, result: PurgeResult) -> None:
+    freed = format_bytes(sum(each.size_bytes for each in result.removed))
+    left = f"Left: {', '.join(each.name for each in result.kept)}." if result.kept else "Nothing of ours is left."
+    screen.line(f"{freed} freed. {left}")

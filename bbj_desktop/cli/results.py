@@ -368,6 +368,7 @@ class SettingsResult(_Result):
 
 class PurgeResult(_Result):
     removed: tuple[Ours, ...]
+    kept: tuple[Ours, ...] = ()
 
 
 class DemoView(_Result):

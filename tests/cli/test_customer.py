@@ -300,11 +300,19 @@ def test_purge_leaves_what_is_not_ours(installed: Call, data: Path) -> None:
     assert [path.name for path in data.iterdir()] == ["mine.txt"]
 
 
-def test_purge_says_what_an_unreachable_runtime_keeps(installed: Call, ollama: FakeOllama) -> None:
+def test_purge_says_what_an_unreachable_runtime_keeps_and_how_to_remove_it(installed: Call, ollama: FakeOllama) -> None:
     ollama.stop()
-    called = installed("purge", "--yes")
-    assert f"warning: {KEY} stays in ollama" in called.err
-    assert "Nothing of ours is left." not in called.out
+    called = installed("purge", "--yes", "--json")
+    result = PurgeResult.model_validate(called.document["result"])
+    assert called.code == 9
+    assert [each.name for each in result.kept] == [KEY, "bbj-coder:7b", "bbj-coder:latest"]
+    assert {each.kind for each in result.removed} == {"folder"}
+    assert f"ollama rm {KEY} bbj-coder:7b bbj-coder:latest" in called.err
+
+
+def test_purge_says_only_when_it_is_so_that_nothing_is_left(installed: Call, ollama: FakeOllama) -> None:
+    ollama.stop()
+    assert f"Left: {KEY}, " in installed("purge", "--yes").out
 
 
 def test_no_question_and_no_answer_is_in_the_log(installed: Call, data: Path) -> None:
