@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from bbj_desktop import __version__
@@ -131,12 +131,30 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
         settings.add_argument(setting.flag, dest=_SETTING + setting.name, metavar=metavar, help=setting.help)
 
 
+def _number(kind: type[int | float], least: int, greatest: int) -> Callable[[str], float]:
+    """Reads a number within limits, for ``type=``."""
+
+    def read(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= greatest:
+            whole = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"must be {whole} between {least} and {greatest}, not {text!r}")
+        return number
+
+    return read
+
+
 def _declare_machine(commands: _Commands) -> None:
     commands.add("doctor", "machine:doctor", "check machine, registry, store and runtimes; say what to do")
     recommend = commands.add("recommend", "recommend:recommend", "show what this machine should get, and why")
     recommend.add_argument("--profile", metavar="FILE", help="decide for the machine of this saved profile")
     recommend.add_argument("--save-profile", metavar="FILE", help="save this machine's profile for somebody else")
-    recommend.add_argument("--concurrency", type=int, default=1, metavar="N", help="conversations at once (default 1)")
+    recommend.add_argument(
+        "--concurrency", type=_number(int, 1, 64), default=1, metavar="N", help="conversations at once (default 1)"
+    )
     recommend.add_argument("--all", action="store_true", help="show every variant that is offered")
     _add_choice(recommend)
 
@@ -182,9 +200,13 @@ def _declare_conversation(commands: _Commands) -> None:
     ask.add_argument("question", nargs="*", metavar="QUESTION", help="the question; none, or -, reads stdin")
     for parser in (chat, ask):
         parser.add_argument("--model", metavar="VERSION", help="an installed version; default: the active chat model")
-        parser.add_argument("--seed", type=int, metavar="N", help="makes the answer repeatable")
-        parser.add_argument("--max-tokens", type=int, metavar="N", help="ends the answer after so many tokens")
-        parser.add_argument("--temperature", type=float, metavar="T", help="0 … 2; default: the release's")
+        parser.add_argument("--seed", type=_number(int, 0, 2**31 - 1), metavar="N", help="makes the answer repeatable")
+        parser.add_argument(
+            "--max-tokens", type=_number(int, 1, 2**20), metavar="N", help="ends the answer after so many tokens"
+        )
+        parser.add_argument(
+            "--temperature", type=_number(float, 0, 2), metavar="T", help="0 … 2; default: the release's"
+        )
 
 
 def _declare_registry(commands: _Commands) -> None:

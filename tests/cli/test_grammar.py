@@ -86,6 +86,23 @@ def test_a_missing_argument_is_wrong_input(call: Call) -> None:
     assert "VERSION" in called.err
 
 
+@pytest.mark.parametrize(
+    ("wrong", "limits"),
+    [
+        ("ask --temperature 9 x", "a number between 0 and 2"),
+        ("ask --temperature nan x", "a number between 0 and 2"),
+        ("ask --max-tokens 0 x", "a whole number between 1 and 1048576"),
+        ("chat --seed -3", "a whole number between 0 and 2147483647"),
+        ("chat --seed x", "a whole number between 0 and 2147483647"),
+        ("recommend --concurrency 0", "a whole number between 1 and 64"),
+    ],
+)
+def test_a_number_outside_its_limits_is_wrong_input(call: Call, wrong: str, limits: str) -> None:
+    called = call(*wrong.split())
+    assert called.code == 2
+    assert f"must be {limits}" in called.err
+
+
 def test_wrong_usage_is_json_too_when_json_was_asked_for(call: Call) -> None:
     called = call("activate", "--json")
     assert called.error["exit_code"] == called.code == 2
