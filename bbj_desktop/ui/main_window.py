@@ -139,6 +139,5 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """What is under way is cancelled; a download takes up where it ended at the next start."""
         self.hide()
-        self._tasks.shutdown()
-        self._desk.close()
+        self._tasks.shutdown(last=self._desk.close)
         super().closeEvent(event)

@@ -30,6 +30,7 @@ Result = TypeVar("Result")
 PROGRESS_INTERVAL_S = 0.1
 READERS = 4  # threads
 SHUTDOWN_S = 5.0  # seconds
+CLOSE_S = 6.0  # seconds that what is closed last has at least: an engine that doesn't obey is killed after five
 
 
 class Lane(Enum):
@@ -199,18 +200,24 @@ class Tasks(QObject):
         if not self._closed:
             self._cancels.put(flag.cancel)
 
-    def shutdown(self, wait_s: float = SHUTDOWN_S) -> bool:
-        """Cancels every job, waits for their threads and delivers nothing any more. Tells whether all ended in time."""
+    def shutdown(self, wait_s: float = SHUTDOWN_S, *, last: Callable[[], None] | None = None) -> bool:
+        """Cancels every job, waits for their threads and delivers nothing any more. Tells whether all ended in time.
+
+        Args:
+            last: What is to be closed when no job needs it any more; runs on a worker thread, too.
+        """
         until = time.monotonic() + wait_s
         for task in self._tasks:
             task.running = False
             self.send_cancel(task.cancel_flag)
         self._closed = True
-        workers = [self._cancels, *self._lanes.values()]
-        for pool in workers:
-            pool.close()
-        ended = [pool.join(until) for pool in workers]
-        return all(ended)
+        for lane in self._lanes.values():
+            lane.close()
+        ended = [lane.join(until) for lane in self._lanes.values()]
+        if last is not None:
+            self._cancels.put(last)
+        self._cancels.close()
+        return all([*ended, self._cancels.join(max(until, time.monotonic() + CLOSE_S))])
 
     def _forget(self, task: Task[Any, Any]) -> None:
         self._tasks.discard(task)

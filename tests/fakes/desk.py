@@ -221,6 +221,7 @@ class FakeDesk:
         surveys: Answers in their order; the last one stays. An error is raised.
         hold_survey: While cleared, surveys wait.
         hold_install: While cleared, an install waits half-way, until it is cancelled.
+        closed_on: Name of the thread that closed it.
         install_error: Raised half-way through an install, once.
         after_install: What a survey says from then on.
     """
@@ -236,6 +237,7 @@ class FakeDesk:
     registries: list[tuple[str, bytes]] = field(default_factory=list)
     asked: list[bool] = field(default_factory=list)
     closed: bool = False
+    closed_on: str = ""
     hold_survey: threading.Event = field(default_factory=threading.Event)
     hold_install: threading.Event = field(default_factory=threading.Event)
     between: threading.Event = field(default_factory=threading.Event)
@@ -292,3 +294,4 @@ class FakeDesk:
 
     def close(self) -> None:
         self.closed = True
+        self.closed_on = threading.current_thread().name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -297,3 +298,9 @@ def test_closing_the_window_ends_what_is_under_way(qtbot: QtBot, open_window: Op
     press(qtbot, home_of(window), "Install · 4.7 GB")
     window.close()
     assert desk.closed
+
+
+def test_closing_the_window_ends_the_engine_on_another_thread(open_window: OpenWindow) -> None:
+    desk = FakeDesk([offering_survey()])
+    open_window(desk).close()
+    assert desk.closed_on not in ("", threading.main_thread().name)

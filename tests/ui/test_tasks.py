@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import pytest
 from PySide6.QtCore import QThread
 from pytestqt.qtbot import QtBot
 
-from bbj_desktop.core.errors import BBjDesktopError, NotFoundError
+from bbj_desktop.core.errors import BBjDesktopError, Cancelled, NotFoundError
 from bbj_desktop.core.progress import Cancel, Event, Report, Step, Transfer
 from bbj_desktop.ui.tasks import Lane, Tasks
 
@@ -165,6 +166,24 @@ def test_shutting_down_cancels_waits_and_delivers_nothing_more(qtbot: QtBot) -> 
     assert tasks.shutdown(wait_s=5)
     qtbot.wait(50)
     assert delivered == []
+
+
+def test_what_is_closed_last_waits_for_the_jobs() -> None:
+    tasks = Tasks()
+    started = threading.Event()
+    order: list[str] = []
+
+    def job(_report: Report, cancel: Cancel) -> None:
+        started.set()
+        with contextlib.suppress(Cancelled):
+            cancel.wait(30)
+        time.sleep(0.05)
+        order.append("job")
+
+    tasks.run(job, on_done=_nothing, on_error=_unexpected)
+    assert started.wait(5)
+    assert tasks.shutdown(wait_s=5, last=lambda: order.append("last"))
+    assert order == ["job", "last"]
 
 
 def test_a_job_that_doesn_t_obey_is_left_behind_in_time() -> None:
