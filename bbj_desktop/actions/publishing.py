@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bbj_desktop.core.errors import FormatError, PublishError
 from bbj_desktop.core.progress import Cancel, Report
-from bbj_desktop.core.release import Release, Role
+from bbj_desktop.core.release import Release, Role, TierTable
+from bbj_desktop.core.tiers import load_tiers
 from bbj_desktop.services.registry import publish as writer
 from bbj_desktop.services.registry.root import RootDescription
 
@@ -23,11 +25,36 @@ def read_draft(path: Path) -> writer.ReleaseDraft:
     return writer.load_draft(path)
 
 
+def read_tiers(path: Path) -> TierTable:
+    """Reads a tier table (JSON, as ``resources/tiers.json``) that shall replace a channel's.
+
+    Raises:
+        PublishError: It can't be read.
+        FormatError: It isn't a tier table (TooNewError: of a newer program), or its tiers don't rise.
+    """
+    try:
+        table = load_tiers(path.read_bytes())
+    except OSError as error:
+        raise PublishError(f"The tier table {path} can't be read: {error.strerror}.") from error
+    demands = [(tier.ram_bytes, tier.vram_bytes) for tier in table.tiers]
+    if not demands or demands != sorted(demands):
+        raise FormatError(f"The tiers in {path} have to be there, by rising demand for memory.")
+    return table
+
+
 def publish(
-    folder: Path, keys: Path, passphrase: str, draft: writer.ReleaseDraft, channel: str, report: Report, cancel: Cancel
+    folder: Path,
+    keys: Path,
+    passphrase: str,
+    draft: writer.ReleaseDraft,
+    channel: str,
+    report: Report,
+    cancel: Cancel,
+    *,
+    tiers: TierTable | None = None,
 ) -> Release:
-    """Validates, signs and publishes a release. Raises PublishError."""
-    return writer.publish(folder, keys, passphrase, draft, channel, report, cancel)
+    """Validates, signs and publishes a release; ``tiers`` replaces the channel's tier table. Raises PublishError."""
+    return writer.publish(folder, keys, passphrase, draft, channel, report, cancel, tiers=tiers)
 
 
 def refresh(folder: Path, keys: Path, passphrase: str) -> datetime:
@@ -45,10 +72,11 @@ class ReleaseName:
     version: str
 
 
-def promote(folder: Path, keys: Path, passphrase: str, name: ReleaseName) -> Release:
-    """Takes a release from ``beta`` over to ``stable``. Raises NotFoundError or PublishError."""
+def promote(folder: Path, keys: Path, passphrase: str, name: ReleaseName, *, tiers: TierTable | None = None) -> Release:
+    """Takes a release from ``beta`` over to ``stable``; ``tiers`` replaces the tier table there. Raises NotFoundError
+    or PublishError."""
     return writer.promote(
-        folder, keys, passphrase, model=name.model, role=name.role, size=name.size, version=name.version
+        folder, keys, passphrase, model=name.model, role=name.role, size=name.size, version=name.version, tiers=tiers
     )
 
 

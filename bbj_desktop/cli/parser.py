@@ -230,6 +230,8 @@ def _declare_registry(commands: _Commands) -> None:
     for parser in (promote, withdraw):
         parser.add_argument("--role", choices=("chat", "fim"), default="chat", help="the release's role (default chat)")
         parser.add_argument("release", metavar="RELEASE", help="e.g. bbj-coder:2026.1-7b, as registry publish says it")
+    for parser in (publish, promote):
+        parser.add_argument("--tiers", metavar="FILE", help="a tier table (JSON) that replaces the channel's own")
     withdraw.add_argument("--reason", required=True, help="why; shown to whoever has it installed")
     withdraw.add_argument("--to", default="stable", metavar="CHANNEL", help="channel (default stable)")
     for parser in (create, publish, refresh, promote, withdraw):

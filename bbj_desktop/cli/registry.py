@@ -26,7 +26,7 @@ from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.cli.trusting import show_root, trust
 from bbj_desktop.core.errors import UserInputError
-from bbj_desktop.core.release import Release, Role
+from bbj_desktop.core.release import Release, Role, TierTable
 from bbj_desktop.services.configuration import full_address
 
 Result = TypeVar("Result")
@@ -89,17 +89,22 @@ def publish(session: Session) -> Outcome:
     """Signs and publishes a release."""
     folder, keys = _folders(session)
     draft = publishing.read_draft(Path(session.arguments.draft))
-    channel = session.arguments.to
+    channel, tiers = session.arguments.to, _tiers(session)
     passphrase = session.passphrase()
-    release = session.work(partial(publishing.publish, folder, keys, passphrase, draft, channel))
+    release = session.work(partial(publishing.publish, folder, keys, passphrase, draft, channel, tiers=tiers))
     return _released(release, channel, "published in")
 
 
 def promote(session: Session) -> Outcome:
     """Takes a release from beta over to stable."""
-    name = _name(session)
-    release = _write(session, lambda folder, keys, secret: publishing.promote(folder, keys, secret, name))
+    name, tiers = _name(session), _tiers(session)
+    release = _write(session, lambda folder, keys, secret: publishing.promote(folder, keys, secret, name, tiers=tiers))
     return _released(release, "stable", "promoted to")
+
+
+def _tiers(session: Session) -> TierTable | None:
+    path = session.arguments.tiers
+    return publishing.read_tiers(Path(path)) if path else None
 
 
 def withdraw(session: Session) -> Outcome:

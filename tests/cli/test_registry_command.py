@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bbj_desktop.cli.results import (
     RegistryRootResult,
     RegistryShowResult,
 )
+from bbj_desktop.resources import resource
 from bbj_desktop.services.registry.layout import INITIAL_ROOT
 from tests.cli.conftest import Call
 from tests.fakes.published import PASSPHRASE, Publication
@@ -151,6 +153,30 @@ def test_a_release_is_promoted_from_beta_to_stable(customer: Call, publication: 
     called = customer("registry", "promote", "bbj-coder:2026.2-7b", *where, "--json")
     assert RegistryReleaseResult.model_validate(called.result).release.version == "2026.2"
     assert "2026.2" in customer("recommend", "--json").out
+
+
+def test_the_makers_may_replace_the_tier_table(
+    customer: Call, publication: Publication, passphrase: Path, tmp_path: Path
+) -> None:
+    publication.publish("2026.2", channel="beta")
+    table = json.loads(resource("tiers.json").read_text(encoding="utf-8"))
+    table["tiers"][0]["title"] = "Einstieg"
+    (tmp_path / "tiers.json").write_text(json.dumps(table), encoding="utf-8")
+    where = ("--folder", publication.folder, "--keys", publication.keys, "--passphrase-file", passphrase)
+    tiers = ("--tiers", tmp_path / "tiers.json")
+    assert customer("registry", "promote", "bbj-coder:2026.2-7b", *where, *tiers).code == 0
+    assert "Einstieg" in customer("recommend").out
+
+
+def test_a_tier_table_that_does_not_rise_is_refused(
+    call: Call, publication: Publication, passphrase: Path, tmp_path: Path
+) -> None:
+    table = json.loads(resource("tiers.json").read_text(encoding="utf-8"))
+    table["tiers"].reverse()
+    (tmp_path / "tiers.json").write_text(json.dumps(table), encoding="utf-8")
+    where = ("--folder", publication.folder, "--keys", publication.keys, "--passphrase-file", passphrase)
+    called = call("registry", "promote", "bbj-coder:2026.1-7b", *where, "--tiers", tmp_path / "tiers.json")
+    assert called.code == 6
 
 
 def test_a_withdrawn_release_is_not_offered_any_more(

@@ -18,7 +18,7 @@ from bbj_desktop.core.errors import Cancelled, FormatError, NotFoundError, Publi
 from bbj_desktop.core.gguf import read_header
 from bbj_desktop.core.network import Network
 from bbj_desktop.core.progress import Cancel, Event, Remark, Transfer, silent
-from bbj_desktop.core.release import FitRow, Offering, Release
+from bbj_desktop.core.release import FitRow, Offering, Release, TierTable
 from bbj_desktop.services.locking import FileLock
 from bbj_desktop.services.registry.client import Registry, blob_path
 from bbj_desktop.services.registry.keys import CHANNEL_PLANS, KEY_PLANS, KeyFolder
@@ -35,6 +35,7 @@ from bbj_desktop.services.registry.publish import (
 )
 from bbj_desktop.services.registry.root import describe_root
 from bbj_desktop.services.transfer.sources import open_source
+from tests.fakes.catalogue import standard_tiers
 from tests.fakes.gguf import CHATML, TOKENS, tiny_gguf
 from tests.fakes.release_server import ReleaseServer
 
@@ -93,6 +94,12 @@ class Makers:
             self.events.append,
             cancel or Cancel(),
             measure=no_engine,
+        )
+
+    def promote(self, *, tiers: TierTable | None = None) -> Release:
+        model, role, size, version = NAME["model"], NAME["role"], NAME["size"], NAME["version"]
+        return promote(
+            self.folder, self.keys, PASSPHRASE, model=model, role=role, size=size, version=version, tiers=tiers
         )
 
     def files(self) -> dict[str, bytes]:
@@ -245,7 +252,7 @@ def test_a_version_is_the_same_in_all_channels(makers: Makers) -> None:
 
 def test_promoting_signs_the_same_manifest_with_the_keys_of_stable(makers: Makers, state: Path) -> None:
     release = makers.publish(makers.draft())
-    assert promote(makers.folder, makers.keys, PASSPHRASE, **NAME) == release
+    assert makers.promote() == release
     assert [offer.release for offer in makers.offering(state, "stable").offers] == [release]
 
 
@@ -253,20 +260,20 @@ def test_promoting_needs_two_keys_of_stable(makers: Makers) -> None:
     makers.publish(makers.draft())
     (makers.keys / "stable-2.key").unlink()
     with pytest.raises(PublishError, match="needs 2 signatures; the keys for 1 are here"):
-        promote(makers.folder, makers.keys, PASSPHRASE, **NAME)
+        makers.promote()
 
 
 def test_promoting_twice_changes_nothing(makers: Makers) -> None:
     makers.publish(makers.draft())
-    promote(makers.folder, makers.keys, PASSPHRASE, **NAME)
+    makers.promote()
     before = makers.files()
-    promote(makers.folder, makers.keys, PASSPHRASE, **NAME)
+    makers.promote()
     assert makers.files() == before
 
 
 def test_what_is_not_there_cannot_be_promoted(makers: Makers) -> None:
     with pytest.raises(NotFoundError):
-        promote(makers.folder, makers.keys, PASSPHRASE, **NAME)
+        makers.promote()
 
 
 def test_a_withdrawn_release_is_offered_no_more(makers: Makers, state: Path) -> None:
@@ -281,7 +288,40 @@ def test_a_withdrawn_release_is_not_promoted(makers: Makers) -> None:
     makers.publish(makers.draft())
     withdraw(makers.folder, makers.keys, PASSPHRASE, "beta", **NAME, reason="It invents methods.")
     with pytest.raises(PublishError, match="It invents methods"):
-        promote(makers.folder, makers.keys, PASSPHRASE, **NAME)
+        makers.promote()
+
+
+def test_what_was_withdrawn_is_never_offered_again(makers: Makers) -> None:
+    draft = makers.draft()
+    makers.publish(draft)
+    makers.promote()
+    withdraw(makers.folder, makers.keys, PASSPHRASE, "stable", **NAME, reason="It invents methods.")
+    with pytest.raises(PublishError, match="withdrawn from stable"):
+        makers.promote()
+    with pytest.raises(PublishError, match="withdrawn from stable"):
+        makers.publish(draft, channel="stable")
+
+
+def test_a_tier_table_is_signed_with_the_catalogue(makers: Makers, state: Path) -> None:
+    draft, tiers = makers.draft(), standard_tiers()
+    makers.publish(draft)
+    assert makers.offering(state).catalogue.tiers is None
+    publish(makers.folder, makers.keys, PASSPHRASE, draft, "beta", silent, Cancel(), tiers=tiers, measure=no_engine)
+    assert makers.offering(state).catalogue.tiers == tiers
+
+
+def test_promoting_may_replace_the_tier_table_of_what_is_promoted_already(makers: Makers, state: Path) -> None:
+    makers.publish(makers.draft())
+    makers.promote()
+    makers.promote(tiers=standard_tiers())
+    assert makers.offering(state, "stable").catalogue.tiers == standard_tiers()
+
+
+def test_a_later_release_keeps_the_tier_table(makers: Makers, state: Path) -> None:
+    makers.publish(makers.draft())
+    makers.promote(tiers=standard_tiers())
+    makers.publish(makers.draft(version="2026.2"), channel="stable")
+    assert makers.offering(state, "stable").catalogue.tiers == standard_tiers()
 
 
 def test_withdrawing_needs_a_reason(makers: Makers) -> None:
@@ -492,6 +532,14 @@ def test_a_misspelt_field_of_a_draft_is_said(makers: Makers) -> None:
     path = makers.models / "draft.json"
     path.write_text(json.dumps({**json.loads(makers.draft().model_dump_json()), "licens": "MIT"}), encoding="utf-8")
     with pytest.raises(FormatError, match="licens"):
+        load_draft(path)
+
+
+def test_a_least_program_that_is_no_version_is_said(makers: Makers) -> None:
+    path = makers.models / "draft.json"
+    fields = {**json.loads(makers.draft().model_dump_json()), "min_app_version": "soon"}
+    path.write_text(json.dumps(fields), encoding="utf-8")
+    with pytest.raises(FormatError, match="min_app_version"):
         load_draft(path)
 
 

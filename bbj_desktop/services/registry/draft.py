@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from bbj_desktop.core.documents import explain
 from bbj_desktop.core.errors import FormatError, PublishError
 from bbj_desktop.core.gguf import GgufHeader, architecture_of, read_header
-from bbj_desktop.core.release import Architecture, Quantisation, ReleaseTexts, Role
+from bbj_desktop.core.release import Architecture, Quantisation, ReleaseTexts, Role, Version
 
 CHAT_TEMPLATE = "tokenizer.chat_template"
 VOCABULARY = "tokenizer.ggml.tokens"
@@ -53,6 +53,7 @@ class ReleaseDraft(ReleaseTexts):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    min_app_version: Version
     files: Annotated[dict[Quantisation, Path], Field(min_length=1)]
 
     @property

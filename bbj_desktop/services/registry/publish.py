@@ -145,15 +145,28 @@ def promote(
     version: str,
     source: str = "beta",
     target: str = "stable",
+    tiers: TierTable | None = None,
 ) -> Release:
     """Offers a release of one channel in another one too: the same manifest, signed by the other channel's keys.
+
+    Args:
+        folder: The registry.
+        keys_folder: With the keys of ``target``, of snapshot and of timestamp.
+        passphrase: Of the keys.
+        model: With ``role``, ``size`` and ``version``: which release.
+        role: ``chat`` or ``fim``.
+        size: E.g. ``7b``.
+        version: E.g. ``2026.1``.
+        source: The channel that offers it.
+        target: The channel that shall.
+        tiers: Replaces the tier table of ``target``; None leaves it.
 
     Raises:
         NotFoundError: ``source`` doesn't offer it.
         PublishError: It was withdrawn there, keys are missing, or ``target`` has it with other content.
     """
     with _opened(folder, keys_folder, passphrase) as publisher:
-        return publisher.promote((model, role, size, version), source, target)
+        return publisher.promote((model, role, size, version), source, target, tiers=tiers)
 
 
 def withdraw(
@@ -169,6 +182,17 @@ def withdraw(
     reason: str,
 ) -> Catalogue:
     """Takes a release back: it isn't offered any more, and whoever has it is told why. Its files stay.
+
+    Args:
+        folder: The registry.
+        keys_folder: With the keys of the channel, of snapshot and of timestamp.
+        passphrase: Of the keys.
+        channel: E.g. ``stable``.
+        model: With ``role``, ``size`` and ``version``: which release.
+        role: ``chat`` or ``fim``.
+        size: E.g. ``7b``.
+        version: E.g. ``2026.1``.
+        reason: For its users, a sentence.
 
     Raises:
         NotFoundError: The channel has no such release.
@@ -287,6 +311,7 @@ class Publisher:
         self.ledger.demand_signers(channel, "snapshot", "timestamp")
         report(Step("check", f"Checking {draft.title} {draft.version}"))
         check_texts(draft)
+        self._refuse_withdrawn((draft.model, draft.role, draft.size, draft.version), channel)
         models = [read_model(quantisation, path) for quantisation, path in sorted(draft.files.items())]
         check_models(draft, models)
         report(Step("hash", f"Reading {len(models)} model files"))
@@ -295,7 +320,7 @@ class Publisher:
         candidate = _assemble(draft, reference_to(tokenizer), [item.variant() for item in hashed])
         known = self._published(candidate)
         release = known.get(channel) or next(iter(known.values()), None)
-        if channel in known and release is not None and (tiers is None or tiers == self._catalogue(channel).tiers):
+        if channel in known and release is not None and self._has_tiers(channel, tiers):
             report(Remark(f"{draft.title} {draft.version} is published in {channel} already; nothing changed."))
             return release
         if release is None:
@@ -308,14 +333,14 @@ class Publisher:
         self._offer(release, channel, tiers)
         return release
 
-    def promote(self, name: Name, source: str, target: str) -> Release:
+    def promote(self, name: Name, source: str, target: str, *, tiers: TierTable | None = None) -> Release:
         entry = self._entry(source, name)
-        if entry.withdrawn is not None:
-            raise PublishError(f"{' '.join(name)} was withdrawn from {source}: {entry.withdrawn}")
+        self._refuse_withdrawn(name, source)
+        self._refuse_withdrawn(name, target)
         release = parse_release(self.ledger.read_target(source, entry.manifest) or b"")
-        if target in self._published(release):
+        if target in self._published(release) and self._has_tiers(target, tiers):
             return release
-        self._offer(release, target, None)
+        self._offer(release, target, tiers)
         return release
 
     def withdraw(self, name: Name, channel: str, reason: str) -> Catalogue:
@@ -381,11 +406,22 @@ class Publisher:
     def _catalogue(self, channel: str) -> Catalogue:
         return parse_catalogue(self.ledger.read_target(channel, catalogue_target(channel)) or b"")
 
+    def _has_tiers(self, channel: str, tiers: TierTable | None) -> bool:
+        return tiers is None or tiers == self._catalogue(channel).tiers
+
     def _entry(self, channel: str, name: Name) -> CatalogueEntry:
         for entry in self._catalogue(channel).entries:
             if _name(entry) == name:
                 return entry
         raise NotFoundError(f"The channel {channel!r} has no release {' '.join(name)}.")
+
+    def _refuse_withdrawn(self, name: Name, channel: str) -> None:
+        for entry in self._catalogue(channel).entries:
+            if _name(entry) == name and entry.withdrawn is not None:
+                raise PublishError(
+                    f"{' '.join(name)} was withdrawn from {channel}: {entry.withdrawn}",
+                    hint="What was withdrawn is never offered again: give the mended one a new version.",
+                )
 
     def _put_catalogue(self, catalogue: Catalogue) -> None:
         data = catalogue.model_dump_json(indent=1).encode()

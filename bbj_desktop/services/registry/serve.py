@@ -15,7 +15,6 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import BinaryIO
 
-_COPY_BYTES = 256 * 1024
 _RANGE = re.compile(r"^bytes=(\d+)-(\d*)$")
 
 
@@ -63,21 +62,12 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_header("Content-Type", "application/octet-stream")
         self.send_header("Content-Length", str(last - first + 1))
         self.end_headers()
-        if body:
-            self._copy(file, first, last - first + 1)
-
-    def _copy(self, file: BinaryIO, first: int, length: int) -> None:
-        file.seek(first)
-        while length > 0:
-            piece = file.read(min(_COPY_BYTES, length))
-            if not piece:
-                break
+        if body and size:
+            self.wfile.flush()
             try:
-                self.wfile.write(piece)
+                self.connection.sendfile(file, first, last - first + 1)
             except ConnectionError:  # the reader has gone; there is nobody to tell
                 self.close_connection = True
-                return
-            length -= len(piece)
 
 
 @contextmanager
