@@ -21,6 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from bbj_desktop.services.runtime.engine_host import main as engine_host
 
         return engine_host()
+    if arguments[:1] == ["--fit-child"]:
+        from bbj_desktop.services.runtime.fit_child import main as fit_child
+
+        return fit_child()
     if arguments[:1] == ["--probe-child"]:
         from bbj_desktop.services.probe import run_child
 

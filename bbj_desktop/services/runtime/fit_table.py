@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,24 +23,10 @@ from bbj_desktop.core.errors import EngineCrashedError, EngineMissingError, Engi
 from bbj_desktop.core.fit import Graph, kv_bytes
 from bbj_desktop.core.gguf import architecture_of, read_header
 from bbj_desktop.core.release import Architecture, FitRow
+from bbj_desktop.services.runtime.fit_child import fit_child_command
 
 TIME_LIMIT_S = 120.0
 MIB = 2**20
-
-_CHILD = """
-import os
-import sys
-import xllamacpp
-p = xllamacpp.CommonParams()
-p.model.path, p.n_ctx, p.n_parallel = sys.argv[1], int(sys.argv[2]), 1
-p.n_gpu_layers, p.warmup, p.verbosity = 0, False, 5
-p.fit_params = sys.argv[3] == "fit"
-p.fit_params_print = p.fit_params
-server = xllamacpp.Server(p)
-sys.stderr.write("\\nLOADED\\n")
-sys.stderr.flush()
-os._exit(0)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +89,7 @@ def measure_load(gguf: Path, context_length: int) -> Reported:
 
 def _ask(gguf: Path, context_length: int, mode: str) -> list[str]:
     """Runs the child until it has said what is wanted; returns its lines."""
-    command = [sys.executable, "-c", _CHILD, str(gguf), str(context_length), mode]
+    command = [*fit_child_command(), str(gguf), str(context_length), mode]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8",
         errors="replace",
