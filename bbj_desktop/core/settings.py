@@ -140,7 +140,7 @@ class Settings:
         True,
         "BBJ_DESKTOP_UPDATE_CHECKS",
         flag="--update-checks",
-        help="look for newer releases without being asked",
+        help="ask the registry for releases when the window opens; off: only when told to",
     )
     theme: Literal["auto", "light", "dark"] = _declare(
         "choice",

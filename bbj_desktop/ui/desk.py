@@ -110,13 +110,13 @@ class ActionsDesk:
         """Looks at the machine, the store and the registry.
 
         Args:
-            ask_registry: The user asked for it. Otherwise the registry is left alone where the settings forbid looking
-                for updates and something is installed already.
+            ask_registry: The user asked for it. Otherwise the registry is left alone where the settings forbid to ask
+                it without being told.
         """
         with self._opening:
             runtimes = self._context.runtimes()
         installed = versions.list_versions(self._context)
-        wanted = ask_registry or self._context.settings.values.update_checks or not installed
+        wanted = ask_registry or self._context.settings.values.update_checks
         trouble: BBjDesktopError | None = None
         if wanted:
             try:

@@ -226,6 +226,18 @@ def test_without_a_connection_nothing_installed_says_why_and_tries_again(qtbot: 
     assert desk.asked == [False, True]
 
 
+def test_a_registry_that_must_not_be_asked_unasked_waits_for_a_click(qtbot: QtBot, open_window: OpenWindow) -> None:
+    desk = FakeDesk([bare_survey(registry="https://models.example.com"), offering_survey()])
+    page = home_of(open_window(desk))
+    assert "https://models.example.com hasn't been asked yet" in words(page)
+    assert desk.asked == [False]
+    primary = next(each for each in shown(page, Button) if each.property("look") == "primary")
+    assert primary.text() == "Check now"
+    QTest.mouseClick(primary, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "Ready to install" in words(page))
+    assert desk.asked == [False, True]
+
+
 def test_without_a_connection_an_installed_model_stays_usable(open_window: OpenWindow) -> None:
     offline = bare_survey(
         registry="https://models.example.com",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from bbj_desktop.ui.tasks import Tasks
 from bbj_desktop.ui.widgets.basics import Button
 from bbj_desktop.ui.widgets.error_panel import ErrorPanel
 from tests.fakes.ollama import FakeOllama
-from tests.fakes.published import Publication, customer
+from tests.fakes.published import Publication, customer, trust
 from tests.fakes.release_server import Fault, ReleaseServer
 
 PATIENCE_MS = 60_000
@@ -133,6 +134,22 @@ def test_from_the_first_start_to_the_first_answer_by_clicks_alone(
     assert answer.view.text() == 'PRINT "Hello BBj"'
     assert answer.foot.plain.endswith("finished")
     assert "bbj-coder:latest" in ollama.models
+
+
+def test_without_update_checks_the_registry_hears_nothing_before_a_click(
+    sit_down: Callable[[Context], User], publication: Publication, ollama: FakeOllama, tmp_path: Path
+) -> None:
+    context = customer(tmp_path / "Kunde", ollama_host=ollama.address)
+    quiet = replace(context.settings, values=replace(context.settings.values, update_checks=False))
+    with ReleaseServer(publication.folder) as server:
+        trust(context, server.address, publication)
+        before = len(server.requests)
+        user = sit_down(Context(quiet, context.paths))
+        user.waits(lambda: user.sees("Check now") is not None)
+        assert server.requests[before:] == []
+        user.clicks("Check now")
+        user.clicks("Install · ")
+        user.waits(lambda: user.sees("Start chatting") is not None)
 
 
 def test_a_download_is_stopped_and_resumed_and_its_failure_is_said(

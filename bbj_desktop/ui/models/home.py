@@ -34,6 +34,13 @@ class Unreachable:
 
 
 @dataclass(frozen=True)
+class NotAsked:
+    """Nothing is installed, and the settings forbid to ask the registry without being told."""
+
+    registry: str
+
+
+@dataclass(frozen=True)
 class NothingFits:
     """The registry was read, but has nothing for this machine.
 
@@ -79,7 +86,7 @@ class Ready:
     trouble: BBjDesktopError | None = None
 
 
-HomeState = Looking | FirstStart | Unreachable | NothingFits | ReadyToInstall | Ready
+HomeState = Looking | FirstStart | Unreachable | NotAsked | NothingFits | ReadyToInstall | Ready
 
 
 def home_state(situation: Situation) -> HomeState:
@@ -98,8 +105,8 @@ def home_state(situation: Situation) -> HomeState:
     if survey.registry is None:
         return FirstStart()
     if survey.recommendation is None:
-        missing = BBjDesktopError("The registry hasn't been read yet.")
-        return Unreachable(survey.trouble or situation.error or missing)
+        error = survey.trouble or situation.error
+        return Unreachable(error) if error is not None else NotAsked(survey.registry)
     choice = survey.recommendation.for_role(Role.CHAT)
     return NothingFits(choice.reasons if choice else (), choice.others if choice else ())
 

@@ -20,6 +20,7 @@ from bbj_desktop.ui.models.home import (
     HomeState,
     Interrupted,
     Looking,
+    NotAsked,
     NothingFits,
     Ready,
     ReadyToInstall,
@@ -35,6 +36,7 @@ from bbj_desktop.ui.pages.home_cards import (
     CompletionCard,
     InstallingCard,
     MachineCard,
+    NotAskedCard,
     OfferCard,
     ReadyCard,
     StoppedCard,
@@ -115,7 +117,10 @@ class HomePage(Page):
         self.title_label.setText(self._page_title(state))
         looking = self.surroundings.situation.looking
         self.source.say(source_text(survey) if survey and not looking else "")
-        self.refresh_button.setVisible(survey is not None and survey.registry is not None)
+        known = survey is not None and survey.registry is not None
+        self.refresh_button.setVisible(known and not isinstance(state, NotAsked))
+        asked = survey is not None and (survey.offering is not None or survey.trouble is not None)
+        self.refresh_button.setText(translate("Home", "Check again") if asked else translate("Home", "Check now"))
         self.refresh_button.setEnabled(not looking and not self.installing)
 
     def _page_title(self, state: HomeState) -> str:
@@ -124,19 +129,7 @@ class HomePage(Page):
         if self._interrupted is not None:
             stopped = self._interrupted.kind == "stopped"
             return translate("Home", "Installation paused") if stopped else translate("Home", "Not installed yet")
-        match state:
-            case Looking():
-                return translate("Home", "Welcome")
-            case FirstStart():
-                return translate("Home", "Where do your models come from?")
-            case Unreachable():
-                return translate("Home", "No models to offer yet")
-            case NothingFits():
-                return translate("Home", "Nothing to install")
-            case ReadyToInstall():
-                return translate("Home", "Ready to install")
-            case Ready(version=version):
-                return translate("Home", "{model} is ready").format(model=model_title(version.release))
+        return state_title(state)
 
     def _show_top(self, state: HomeState) -> None:
         if self.installing and self._wanted is not None:
@@ -158,6 +151,10 @@ class HomePage(Page):
             case Unreachable(error=error):
                 again = (translate("Home", "Try again"), self._look_again)
                 self._cards.addWidget(ErrorPanel(error, [again], primary=True))
+            case NotAsked():
+                not_asked = NotAskedCard(state)
+                not_asked.check.connect(self._look_again)
+                self._cards.addWidget(not_asked)
             case NothingFits():
                 self._cards.addWidget(nothing_fits_card(state))
             case ReadyToInstall(candidate=candidate):
@@ -301,6 +298,25 @@ class HomePage(Page):
         self.render_state()
 
 
+def state_title(state: HomeState) -> str:
+    """What Home is headed with when no install is under way."""
+    match state:
+        case Looking():
+            return translate("Home", "Welcome")
+        case FirstStart():
+            return translate("Home", "Where do your models come from?")
+        case Unreachable():
+            return translate("Home", "No models to offer yet")
+        case NotAsked():
+            return translate("Home", "Ready to look for models")
+        case NothingFits():
+            return translate("Home", "Nothing to install")
+        case ReadyToInstall():
+            return translate("Home", "Ready to install")
+        case Ready(version=version):
+            return translate("Home", "{model} is ready").format(model=model_title(version.release))
+
+
 def source_text(survey: Survey) -> str:
     """``Registry: models.example.com · stable · checked just now``."""
     if survey.registry is None:
@@ -315,6 +331,8 @@ def source_text(survey: Survey) -> str:
             parts.append(translate("Home", "checked {time} ago").format(time=duration(age_s)))
     elif survey.trouble is not None:
         parts.append(translate("Home", "can't be reached"))
+    else:
+        parts.append(translate("Home", "not asked"))
     return " · ".join(parts)
 
 

@@ -16,7 +16,7 @@ from bbj_desktop.core.recommendation import Candidate, MemoryNeed, Placement, Re
 from bbj_desktop.core.release import Release, Role
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.ui import theme
-from bbj_desktop.ui.models.home import Interrupted, NothingFits, Ready, ReadyToInstall, Wanted
+from bbj_desktop.ui.models.home import Interrupted, NotAsked, NothingFits, Ready, ReadyToInstall, Wanted
 from bbj_desktop.ui.text import (
     file_size,
     integer,
@@ -256,6 +256,30 @@ class StoppedCard(HeroCard):
         later = Button(translate("Home", "Not now"), "link")
         later.clicked.connect(self.dismiss)
         self.add_button(later)
+        self.close_right()
+
+
+class NotAskedCard(HeroCard):
+    """Nothing is installed, and nothing was asked: the settings want the user to say so first.
+
+    Signals:
+        check: Ask the registry now.
+    """
+
+    check = Signal()
+
+    def __init__(self, state: NotAsked) -> None:
+        super().__init__()
+        self.add_heading(translate("Home", "Look for a model for this machine"), ())
+        text = translate(
+            "Home",
+            "Your settings say that nothing is looked for without being told (update_checks is off), so {address} "
+            "hasn't been asked yet.",
+        )
+        self.left.addWidget(paragraph(text.format(address=state.registry), "muted"))
+        self.primary = Button(translate("Home", "Check now"), "primary")
+        self.primary.clicked.connect(self.check)
+        self.add_button(self.primary)
         self.close_right()
 
 
