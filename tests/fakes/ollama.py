@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import select
+import socket
 import sys
 import threading
 import time
@@ -429,6 +431,8 @@ class _Handler(BaseHTTPRequestHandler):
         while self._fault is None or number < self._fault.after:
             line = next(iterator, None)
             if line is None:
+                if self._client_is_gone():
+                    self.fake.abandoned += 1
                 return self._chunk(b"")
             self._chunk(json.dumps(line).encode() + b"\n")
             time.sleep(self.fake.piece_s)
@@ -443,6 +447,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if fault.kind == "hang":
             self._wait_for_the_client_to_go()
+
+    def _client_is_gone(self) -> bool:
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
     def _wait_for_the_client_to_go(self) -> None:
         self.connection.settimeout(0.05)

@@ -366,6 +366,34 @@ def test_an_answer_that_nobody_reads_on_is_stopped_for_the_server(
     assert fake.abandoned == 1
 
 
+def test_a_whole_answer_is_read_to_the_end_of_its_stream(
+    fake: FakeOllama, runtime: OllamaRuntime, registered: InstalledVersion
+) -> None:
+    fake.piece_s = 0.02
+    events = list(runtime.chat(registered, QUESTION, Cancel()))
+    assert isinstance(events[-1], Finished)
+    time.sleep(5 * fake.piece_s)  # the server looks whether somebody still listens before it ends the stream
+    assert fake.abandoned == 0
+
+
+def test_an_answer_whose_stream_breaks_after_its_last_line_is_whole(
+    fake: FakeOllama, runtime: OllamaRuntime, registered: InstalledVersion
+) -> None:
+    fake.faults["/api/chat"] = Fault("drop", after=len(fake.answer) + 1)
+    *_, last = runtime.chat(registered, QUESTION, Cancel())
+    assert isinstance(last, Finished)
+
+
+def test_a_stop_after_the_last_line_comes_too_late(
+    fake: FakeOllama, runtime: OllamaRuntime, registered: InstalledVersion
+) -> None:
+    fake.faults["/api/chat"] = Fault("hang", after=len(fake.answer) + 1)
+    cancel = Cancel()
+    _cancel_soon(cancel)
+    ends = [event for event in runtime.chat(registered, QUESTION, cancel) if isinstance(event, Finished)]
+    assert [end.statistics.stop_reason for end in ends] == ["stop"]
+
+
 def test_a_question_cancelled_before_it_was_sent_ends_as_cancelled(
     fake: FakeOllama, runtime: OllamaRuntime, registered: InstalledVersion
 ) -> None:

@@ -214,6 +214,7 @@ class OllamaRuntime:
 
     def chat(self, version: InstalledVersion, request: ChatRequest, cancel: Cancel) -> Iterator[ChatEvent]:
         watch = Stopwatch()
+        done = False
         try:
             body = chat_of(version, request, self._options)
             with contextlib.closing(self._api.chat(body, version.context_length, cancel)) as lines:
@@ -222,10 +223,11 @@ class OllamaRuntime:
                     if text:
                         yield watch.piece(text)
                     if line.get("done"):
+                        done = True
                         yield _finished(watch, line)
-                        return
         except Cancelled:
-            yield Finished(statistics=watch.statistics("cancelled"))
+            if not done:
+                yield Finished(statistics=watch.statistics("cancelled"))
 
     def tags(self) -> tuple[str, ...]:
         """Empty when Ollama can't be reached."""

@@ -163,13 +163,25 @@ class OllamaApi:
         done = False
         with self._wire.open("POST", "/api/chat", body=body, cancel=cancel) as response:
             _check(response, doing, context_length)
-            for line in json_lines(response, _NAME):
+            lines = json_lines(response, _NAME)
+            for line in lines:
                 if "error" in line:
                     raise refusal(line["error"], status=None, doing=doing, context_length=context_length)
                 done = bool(line.get("done"))
                 yield line
+                if done:
+                    _see_off(lines)
+                    break
         if not done:
             raise EngineCrashedError("Ollama broke off in the middle of the answer.", hint="Ask again.")
+
+
+def _see_off(lines: Iterator[object]) -> None:
+    """Reads a stream to its end, so that the server doesn't take a whole answer for one that was given up. However it
+    ends, the answer stays whole."""
+    with contextlib.suppress(httpx.HTTPError, httpx.StreamError, EngineRefusedError):
+        for _ in lines:
+            pass
 
 
 def _pieces(path: Path, size: int, report: Report, cancel: Cancel) -> Iterator[bytes]:
