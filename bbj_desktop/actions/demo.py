@@ -158,7 +158,7 @@ def _leave(context: Context, report: Report) -> None:
     """Removes the version again, so that no runtime keeps a tag of the demo, and ends the engine."""
     try:
         for version in versions.list_versions(context):
-            if any(registration.runtime == "ollama" for registration in version.registrations):
+            if context.settings.values.runtime == "ollama":
                 versions.remove(context, version.key, report, Cancel())
     finally:
         context.close()

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.versions import forget_unrecorded
 from bbj_desktop.core.errors import EngineError, StoreAccessError
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.versions import InstalledVersion
@@ -79,6 +80,8 @@ def purge(context: Context, report: Report, cancel: Cancel) -> Purged:
     with store.lock():
         for version in store.versions():
             kept.extend(_unregister(context, version, report))
+            if not version.registrations:
+                forget_unrecorded(context, version)
     context.close()
     for folder in context.paths.all_folders():
         _remove(folder, report)

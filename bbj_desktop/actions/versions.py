@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 from pydantic import BaseModel, ConfigDict
 
@@ -71,6 +72,8 @@ def remove(context: Context, text: str, report: Report, cancel: Cancel) -> Remov
     cancel.check()
     for registration in version.registrations:
         _forget(context, version, registration, successor, report)
+    if not version.registrations:
+        forget_unrecorded(context, version)
     if version.active and successor is not None:
         activate_version(context, store, successor.key)
     report(Step("remove", f"Removing {version.key}"))
@@ -99,6 +102,12 @@ def _forget(
         runtime.unregister(version, heir)
     except EngineError as error:
         report(Remark(f"{registration.tag} stays in {registration.runtime}: {error.message}", level="warning"))
+
+
+def forget_unrecorded(context: Context, version: InstalledVersion) -> None:
+    """Removes the tag that Ollama may have of a version whose registering was interrupted: made, but not recorded."""
+    with suppress(EngineError):  # mostly there is no Ollama at all
+        context.runtime("ollama").unregister(version, None)
 
 
 def verify(context: Context, text: str, report: Report, cancel: Cancel) -> InstalledVersion:

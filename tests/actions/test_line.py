@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from bbj_desktop.actions.demo import run_demo
 from bbj_desktop.core.chat import Delta, Finished
 from bbj_desktop.core.errors import (
     DigestError,
+    EngineCrashedError,
     EngineMissingError,
     InUseError,
     NotFoundError,
@@ -26,6 +28,7 @@ from bbj_desktop.core.recommendation import Wishes
 from bbj_desktop.core.release import Role
 from tests.actions.conftest import CHAT, install
 from tests.fakes.ollama import FakeOllama
+from tests.fakes.ollama import Fault as OllamaFault
 from tests.fakes.published import Publication, customer, trust
 from tests.fakes.release_server import Fault, ReleaseServer
 
@@ -219,6 +222,25 @@ def test_when_ollama_stops_the_download_is_kept_and_registering_goes_on_later(
     with FakeOllama() as another, closing(customer(context.paths.data, ollama_host=another.address)) as later:
         assert install(later).fetched_bytes == 0
         assert KEY in another.models
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        lambda context: versions.remove(context, KEY, silent, Cancel()),
+        lambda context: purging.purge(context, silent, Cancel()),
+    ],
+    ids=["remove", "purge"],
+)
+def test_a_tag_that_was_made_but_not_recorded_is_removed_too(
+    context: Context, ollama: FakeOllama, leave: Callable[[Context], object]
+) -> None:
+    ollama.faults["/api/create"] = OllamaFault("drop", after=5)  # after "success", before the end of the stream
+    with pytest.raises(EngineCrashedError):
+        install(context)
+    assert list(ollama.models) == [KEY]
+    leave(context)
+    assert ollama.models == {}
 
 
 def test_chatting_without_a_model_says_what_to_type(context: Context) -> None:
