@@ -16,6 +16,8 @@ from bbj_desktop.core.network import Network
 from bbj_desktop.core.settings import ResolvedSettings
 
 if TYPE_CHECKING:
+    import ssl
+
     from bbj_desktop.services.registry.client import Registry
     from bbj_desktop.services.registry.known import KnownRegistry
     from bbj_desktop.services.runtime.base import Runtime
@@ -99,10 +101,19 @@ class Context:
         if name == "ollama":
             from bbj_desktop.services.runtime.ollama import OllamaRuntime
 
-            return OllamaRuntime(self.settings.values.ollama_host)
+            return OllamaRuntime(self.settings.values.ollama_host, tls=self._ollama_tls())
         from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
 
         return EmbeddedRuntime(self.paths.cache / "engine")
+
+    def _ollama_tls(self) -> ssl.SSLContext | None:
+        """What an Ollama on an https address must show; None for what the system trusts."""
+        values = self.settings.values
+        if values.ca_file is None or not (values.ollama_host or "").strip().startswith("https://"):
+            return None
+        from bbj_desktop.services.transfer.web import tls_context
+
+        return tls_context(self.network())
 
     def runtimes(self) -> tuple[Runtime, ...]:
         """The runtimes that the settings allow, the preferred one first."""

@@ -11,6 +11,7 @@ import json
 import re
 import select
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -88,6 +89,7 @@ class FakeOllama:
         bodies: Parsed JSON bodies by path, the last one.
         problems: What no real client of ours should have sent.
         abandoned: Answers that the client cut.
+        tls: Speak https with this context.
         show_override: Fields that ``/api/show`` answers instead of the true ones.
     """
 
@@ -103,6 +105,7 @@ class FakeOllama:
     abandoned: int = 0
     show_override: dict[str, Any] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         self.stopping = threading.Event()
@@ -112,7 +115,8 @@ class FakeOllama:
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        scheme = "http" if self.tls is None else "https"
+        return f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def rewrites(self) -> bool:
@@ -152,6 +156,8 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, fake: FakeOllama) -> None:
         self.fake = fake
         super().__init__(("127.0.0.1", 0), _Handler)
+        if fake.tls is not None:
+            self.socket = fake.tls.wrap_socket(self.socket, server_side=True)
 
     def handle_error(self, request: object, client_address: object) -> None:
         del request, client_address

@@ -263,7 +263,7 @@ class WebSource:
 
     def _new_line(self) -> _Line:
         with self._lock:
-            self._context = self._context or _tls(self._network)
+            self._context = self._context or tls_context(self._network)
             context = self._context
         return _Line(_client(self._network, context))
 
@@ -280,8 +280,12 @@ def _base(address: str) -> httpx.URL:
     return url
 
 
-def _tls(network: Network) -> ssl.SSLContext:
-    """Trusts what the operating system trusts, and ``network.ca_file``."""
+def tls_context(network: Network) -> ssl.SSLContext:
+    """Trusts what the operating system trusts, and ``network.ca_file``.
+
+    Raises:
+        UserInputError: That file can't be used.
+    """
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if network.ca_file is not None:
         try:
