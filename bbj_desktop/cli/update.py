@@ -63,5 +63,5 @@ def _show(screen: Screen, result: UpdateResult) -> None:
             screen.line(f"{each.available.version} is available for {each.installed.key}.")
         screen.line("Install it: bbj-desktop update")
     else:
-        rest = "Everything else" if result.skipped else "Everything"
+        rest = "Everything else" if result.skipped or result.withdrawn else "Everything"
         screen.line(f"{rest} is up to date ({result.registry}, {result.channel}).")

@@ -166,6 +166,8 @@ def test_a_withdrawn_version_is_flagged(installed: Call, publication: Publicatio
     publication.publish("2026.2")
     publication.withdraw("2026.1", "It wrote wrong file names.")
     assert "It wrote wrong file names." in installed("update", "--check").out
+    publication.withdraw("2026.2", "So did this.")
+    assert "Everything else is up to date" in installed("update", "--check").out
 
 
 def test_an_older_version_can_be_activated_again(installed: Call, publication: Publication, ollama: FakeOllama) -> None:
