@@ -68,11 +68,21 @@ def test_the_librarys_default_keeps_the_whole_cache() -> None:
     assert kv_bytes(GEMMA3, 8192, Graph.LIBRARY) == 144 * MIB
 
 
+# A Llama and a Qwen2 of two layers: next to nothing but their vocabularies.
+TINY_LLAMA = SMOLLM2.model_copy(
+    update={"layers": 2, "hidden": 256, "heads": 4, "kv_heads": 2, "feed_forward": 512, "vocabulary": 49_152}
+)
+TINY_QWEN2 = TINY_LLAMA.model_copy(update={"name": "qwen2", "vocabulary": 151_936})
+
 # What llama.cpp printed for compute and output buffers, in MiB: the library's defaults (no flash attention, logits of
 # the whole micro-batch) and the server's own.
 PRINTED = [
     (SMOLLM2, Graph.LIBRARY, 2048, 99.6),
     (SMOLLM2, Graph.LIBRARY, 8192, 166.6),
+    (TINY_LLAMA, Graph.LIBRARY, 2048, 97.7),
+    (TINY_LLAMA, Graph.LIBRARY, 8192, 97.7),
+    (TINY_QWEN2, Graph.LIBRARY, 2048, 298.9),
+    (TINY_QWEN2, Graph.LIBRARY, 8192, 298.9),
     (GEMMA3, Graph.LIBRARY, 8192, 515.5),
     (architecture("7b", "Q4_0"), Graph.LIBRARY, 2048, 311.6),
     (architecture("7b", "Q4_0"), Graph.LIBRARY, 8192, 501.6),
