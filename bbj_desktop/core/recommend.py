@@ -121,7 +121,7 @@ def judge(
     wanted = context_length or release_context(offer.release)
     judged = judging.judge(offer, variant, context_length=wanted, may_shorten=False)
     candidate, more = judged.candidate, list[Reason]()
-    if not candidate.fit.fits:
+    if not candidate.fit.fits or any(reason.code == "disk_short" for reason in candidate.reasons):
         more += _smaller_variants(judging, offer, variant, wanted)
     if offer.release.role is Role.FIM and candidate.fit.fits and not _fast_enough_for_fim(judged, tiers):
         more.append(say.slow_completion(judged.speed.typical_tokens_per_s, judged.fim_ttft_s, tiers))
@@ -130,10 +130,11 @@ def judge(
 
 
 def _smaller_variants(judging: Judge, offer: Offer, variant: Variant, context_length: int) -> list[Reason]:
-    """The largest other quantisation of the same release that would fit."""
+    """The largest other quantisation of the same release for which memory and disk would do."""
     smaller = [each for each in offer.release.variants if each.file.length_bytes < variant.file.length_bytes]
     for each in sorted(smaller, key=lambda each: -each.file.length_bytes):
-        if judging.judge(offer, each, context_length=context_length, may_shorten=False).candidate.fit.fits:
+        smaller = judging.judge(offer, each, context_length=context_length, may_shorten=False).candidate
+        if smaller.fit.fits and all(reason.code != "disk_short" for reason in smaller.reasons):
             return [say.fits_smaller(say.name_of(offer.release, each))]
     return []
 

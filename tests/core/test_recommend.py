@@ -433,6 +433,13 @@ def test_a_choice_that_cant_fit_is_explained() -> None:
     assert {"does_not_fit", "would_fit"} <= codes(candidate.reasons)
 
 
+def test_a_choice_without_disk_is_explained_with_one_for_which_there_is_enough() -> None:
+    candidate = own("7b", "Q8_0", machine(32, disk_gb=4.5))
+    assert not candidate.can_run
+    assert {"disk_short", "would_fit"} <= codes(candidate.reasons)
+    assert own("7b", "Q2_K", machine(32, disk_gb=4.5)).can_run
+
+
 def test_a_context_that_cant_fit_is_explained_with_one_that_does() -> None:
     candidate = own("7b", "Q4_K_M", machine(8), context_length=32_768)
     assert not candidate.can_run
