@@ -12,7 +12,7 @@ from bbj_desktop.core import reasons as say
 from bbj_desktop.core.engines import RuntimeStatus, assumed_engines
 from bbj_desktop.core.errors import NotFoundError
 from bbj_desktop.core.hardware import HardwareProfile
-from bbj_desktop.core.judging import pick_runtime
+from bbj_desktop.core.judging import pick_runtime, with_kinds_in_order
 from bbj_desktop.core.progress import Cancel, Report, Step
 from bbj_desktop.core.recommend import HardwareTables, judge, load_tables
 from bbj_desktop.core.recommend import recommend as decide
@@ -139,7 +139,7 @@ def choose(recommended: Recommended, wishes: Wishes) -> Candidate:
     if wishes.size is None and wishes.quantisation is None and wishes.model is None:
         return _recommended(recommended, wishes)
     offer, variant = _best(recommended, wishes)
-    return judge(
+    candidate = judge(
         recommended.profile,
         offer,
         variant,
@@ -151,6 +151,16 @@ def choose(recommended: Recommended, wishes: Wishes) -> Candidate:
         concurrency=wishes.concurrency,
         here=recommended.here,
     )
+    return candidate if candidate.can_run else _with_a_way_out(candidate, recommended)
+
+
+def _with_a_way_out(candidate: Candidate, recommended: Recommended) -> Candidate:
+    """Adds what is recommended instead, where no other quantisation of the same release was named."""
+    role = recommended.recommendation.for_role(candidate.release.role)
+    if role is None or role.choice is None or any(reason.code == "would_fit" for reason in candidate.reasons):
+        return candidate
+    instead = say.fits_smaller(say.name_of(role.choice.release, role.choice.variant))
+    return candidate.model_copy(update={"reasons": with_kinds_in_order((*candidate.reasons, instead))})
 
 
 def _best(recommended: Recommended, wishes: Wishes) -> tuple[Offer, Variant]:

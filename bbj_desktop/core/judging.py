@@ -109,6 +109,7 @@ class Judge:
         may_shorten: bool = True,
         budget: Budget | None = None,
         disk_taken_bytes: int = 0,
+        beside: Fit | None = None,
     ) -> Judged:
         """Judges a variant.
 
@@ -117,6 +118,7 @@ class Judge:
             may_shorten: Take a shorter context where this one doesn't fit.
             budget: Memory left by other models; None for the whole machine.
             disk_taken_bytes: Disk that other downloads of the same recommendation take.
+            beside: How the chat model lies that is to run at the same time.
         """
         room = budget or self.budget()
         fit, shorter = self._fit(variant, context_length, may_shorten=may_shorten, room=room)
@@ -132,7 +134,7 @@ class Judge:
             can_run=not blockers,
             disk_bytes=self._disk_bytes(variant),
         )
-        remarks = tuple(self._remarks(candidate, speed, context_length, shorter))
+        remarks = tuple(self._remarks(candidate, speed, context_length, shorter, beside))
         candidate = candidate.model_copy(update={"reasons": (*blockers, *remarks)})
         return self._placed(candidate, speed, room)
 
@@ -186,10 +188,12 @@ class Judge:
     def _copies_to_ollama(self) -> bool:
         return self.runtime is not None and self.runtime.name == "ollama" and self.runtime.local
 
-    def _remarks(self, candidate: Candidate, speed: Speed, wanted: int, shorter: int | None) -> Iterator[Reason]:
+    def _remarks(
+        self, candidate: Candidate, speed: Speed, wanted: int, shorter: int | None, beside: Fit | None
+    ) -> Iterator[Reason]:
         fit, architecture = candidate.fit, candidate.variant.architecture
         if fit.fits:
-            yield from say.close_programs(self.profile, fit)
+            yield from say.close_programs(self.profile, fit, beside)
             yield say.expect(candidate.expectation)
             yield say.runs_on(candidate.runtime, fit, self.profile)
         if shorter is not None:

@@ -161,25 +161,37 @@ def short_of(name: str, fit: Fit) -> Reason:
 # What to close
 
 
-def close_programs(profile: HardwareProfile, fit: Fit) -> tuple[Reason, ...]:
-    """What has to be freed before it runs; nothing when there is room now."""
-    reasons = []
+def close_programs(profile: HardwareProfile, fit: Fit, beside: Fit | None = None) -> tuple[Reason, ...]:
+    """What has to be freed before it runs; nothing when there is room now.
+
+    Args:
+        profile: With what is free now.
+        fit: What is to run.
+        beside: What is to run at the same time: the two need their room together.
+    """
+    reasons: list[Reason] = []
     gpu = profile.gpus[fit.gpu_index] if fit.gpu_index is not None else None
+    with_chat = beside is not None
     if fit.vram is not None and gpu is not None and gpu.vram_free_bytes is not None:
+        need = fit.vram.needed_bytes
+        if beside is not None and beside.vram is not None:
+            need += beside.vram.needed_bytes
         free = gpu.vram_free_bytes
-        if gpu.vram_total_bytes and fit.vram.needed_bytes > gpu.vram_total_bytes:
+        if gpu.vram_total_bytes and need > gpu.vram_total_bytes:
             free = sum(each.vram_free_bytes or 0 for each in profile.gpus if each.vendor == gpu.vendor)
-        reasons += _close("close_gpu", f"graphics memory of {gpu.name}", fit.vram.needed_bytes, free)
-    reasons += _close("close_ram", "memory", fit.ram.needed_bytes, profile.memory.available_bytes)
+        reasons += _close("close_gpu", f"graphics memory of {gpu.name}", need, free, with_chat=with_chat)
+    need = fit.ram.needed_bytes + (beside.ram.needed_bytes if beside is not None else 0)
+    reasons += _close("close_ram", "memory", need, profile.memory.available_bytes, with_chat=with_chat)
     return tuple(reasons)
 
 
-def _close(code: str, place: str, need: int, free: int) -> list[Reason]:
+def _close(code: str, place: str, need: int, free: int, *, with_chat: bool) -> list[Reason]:
     if need <= free:
         return []
+    together = " with the chat model" if with_chat else ""
     text = (
         f"Close programs that hold {memory_text(need - free)} of {place}: "
-        f"{memory_text(free)} are free now, {memory_text(need)} are needed."
+        f"{memory_text(free)} are free now, {memory_text(need)} are needed{together}."
     )
     return [_reason(ReasonKind.CLOSE, code, text, free_bytes=free, need_bytes=need)]
 
@@ -210,14 +222,34 @@ def expect(expectation: Expectation) -> Reason:
 def runs_on(runtime: str, fit: Fit, profile: HardwareProfile) -> Reason:
     engine = ENGINE_NAMES[runtime]
     gpu = profile.gpus[fit.gpu_index].name if fit.gpu_index is not None else ""
+    cards = _cards(fit, profile)
     where = {
-        Placement.GPU: f"wholly on {gpu}",
+        Placement.GPU: f"wholly on {gpu}" if len(cards) < 2 else f"spread over {' and '.join(cards)}",  # noqa: PLR2004 - two are several
         Placement.UNIFIED: f"on {gpu}",
         Placement.SPLIT: f"with {fit.gpu_layers} blocks on {gpu} and the rest on the processor",
         Placement.CPU: "on the processor",
     }[fit.placement]
     code = f"runs_on_{fit.placement.value}"
     return _reason(ReasonKind.ENGINE, code, f"{engine} runs it {where}.", engine=engine, gpu=gpu, layers=fit.gpu_layers)
+
+
+def _cards(fit: Fit, profile: HardwareProfile) -> list[str]:
+    """Names of the GPUs that a model is laid over: one, or all of a maker where it is larger than any."""
+    if fit.gpu_index is None or fit.vram is None:
+        return []
+    gpu = profile.gpus[fit.gpu_index]
+    if fit.vram.needed_bytes <= (gpu.vram_total_bytes or 0):
+        return [gpu.name]
+    return [each.name for each in profile.gpus if each.vendor == gpu.vendor]
+
+
+def gpu_not_counted(gpu: Gpu) -> Reason:
+    text = (
+        f"{gpu.name} isn't counted: its memory could not be read."
+        if gpu.vendor in ("nvidia", "amd")
+        else f"{gpu.name} isn't counted: whether an engine here can compute on it isn't known."
+    )
+    return Reason(kind=ReasonKind.ENGINE, code="gpu_not_counted", text=text, values={"gpu": gpu.name})
 
 
 def gpu_needs_ollama(gpu: Gpu, ollama: RuntimeStatus | None) -> Reason:

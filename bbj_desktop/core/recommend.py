@@ -13,12 +13,12 @@ The rules, in their order:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
 from bbj_desktop.core import reasons as say
-from bbj_desktop.core.engines import RuntimeStatus
+from bbj_desktop.core.engines import OLLAMA_ACCELERATORS, RuntimeStatus
 from bbj_desktop.core.fit import (
     GIB,
     GPU_CONTEXT_BYTES,
@@ -40,7 +40,7 @@ from bbj_desktop.core.judging import (
     release_context,
     with_kinds_in_order,
 )
-from bbj_desktop.core.recommendation import Candidate, Placement, Reason, Recommendation, RoleChoice, Wishes
+from bbj_desktop.core.recommendation import Candidate, Fit, Placement, Reason, Recommendation, RoleChoice, Wishes
 from bbj_desktop.core.release import Offer, Offering, Role, Tier, TierTable, Variant, parameters_of, version_key
 from bbj_desktop.core.speed import HardwareTables, load_tables
 from bbj_desktop.core.tiers import tier_of
@@ -133,8 +133,8 @@ def _smaller_variants(judging: Judge, offer: Offer, variant: Variant, context_le
     """The largest other quantisation of the same release for which memory and disk would do."""
     smaller = [each for each in offer.release.variants if each.file.length_bytes < variant.file.length_bytes]
     for each in sorted(smaller, key=lambda each: -each.file.length_bytes):
-        smaller = judging.judge(offer, each, context_length=context_length, may_shorten=False).candidate
-        if smaller.fit.fits and all(reason.code != "disk_short" for reason in smaller.reasons):
+        judged = judging.judge(offer, each, context_length=context_length, may_shorten=False).candidate
+        if judged.fit.fits and all(reason.code != "disk_short" for reason in judged.reasons):
             return [say.fits_smaller(say.name_of(offer.release, each))]
     return []
 
@@ -162,7 +162,7 @@ class _Chooser:
 
     # Candidates
 
-    def _judge_all(self, role: Role, budget: Budget, disk_taken: int) -> list[Judged]:
+    def _judge_all(self, role: Role, budget: Budget, disk_taken: int, beside: Fit | None = None) -> list[Judged]:
         """Every variant that the wishes allow, best first."""
         judged = [
             self.judging.judge(
@@ -171,6 +171,7 @@ class _Chooser:
                 context_length=self.wishes.context_length or release_context(offer.release),
                 budget=budget,
                 disk_taken_bytes=disk_taken,
+                beside=beside,
             )
             for offer in self.offering.offers
             for variant in offer.release.variants
@@ -294,14 +295,24 @@ class _Chooser:
         )
         blockers = [reason for reason in nearest.candidate.reasons if reason.code in _BLOCKERS]
         more = [] if nearest.candidate.fit.fits else [say.short_of(nearest.name, nearest.candidate.fit)]
+        more += self._without_the_wish(role)
         return with_kinds_in_order((say.nothing_runs(), *blockers, *more))
+
+    def _without_the_wish(self, role: Role) -> list[Reason]:
+        """Where a size or quantisation was asked for that can't run: what would."""
+        free = {"model": None, "size": None, "quantisation": None}
+        if role is not Role.CHAT or self.wishes == self.wishes.model_copy(update=free):
+            return []
+        anything = replace(self, wishes=self.wishes.model_copy(update=free))
+        best = anything._best_chat(anything._judge_all(role, self.judging.budget(), 0))  # noqa: SLF001 - its own kind
+        return [say.fits_smaller(best.name)] if best is not None else []
 
     # Completion
 
     def _fim_choice(self, budget: Budget, chat: Judged | None) -> RoleChoice:
         taken = chat.candidate.disk_bytes if chat is not None else 0
         left = budget.less(chat.candidate.fit) if chat is not None else budget
-        judged = self._judge_all(Role.FIM, left, taken)
+        judged = self._judge_all(Role.FIM, left, taken, chat.candidate.fit if chat is not None else None)
         running = [each for each in judged if each.candidate.can_run and self._regular(each)]
         fast = [each for each in running if _fast_enough_for_fim(each, self.judging.tiers)]
         best = max(fast, key=lambda each: (each.parameters, -judged.index(each)), default=None)
@@ -394,6 +405,8 @@ def _unused_gpus(judging: Judge, runtimes: Sequence[RuntimeStatus]) -> list[Reas
     for gpu in judging.profile.gpus:
         if too_old(gpu):
             reasons.append(say.gpu_too_old(gpu))
+        elif gpu.kind is GpuKind.DISCRETE and not usable(gpu, OLLAMA_ACCELERATORS):
+            reasons.append(say.gpu_not_counted(gpu))
         elif _ollama_could(gpu) and not usable(gpu, judging.accelerators):
             answers = ollama is not None and ollama.available
             reasons.append(say.gpu_not_chosen(gpu) if answers else say.gpu_needs_ollama(gpu, ollama))
@@ -401,4 +414,4 @@ def _unused_gpus(judging: Judge, runtimes: Sequence[RuntimeStatus]) -> list[Reas
 
 
 def _ollama_could(gpu: Gpu) -> bool:
-    return gpu.vendor in ("nvidia", "amd", "apple") and usable(gpu, None)
+    return usable(gpu, OLLAMA_ACCELERATORS)

@@ -52,6 +52,12 @@ def test_a_chosen_quantisation_is_kept_though_another_would_be_better() -> None:
     assert (chosen.variant.quantisation, chosen.can_run) == ("Q8_0", False)
 
 
+def test_a_choice_that_cant_run_comes_with_one_that_does() -> None:
+    chosen = choose(recommended_for(machine(8)), CHAT.model_copy(update={"size": "32b"}))
+    assert not chosen.can_run
+    assert "7B Q4_0 would fit." in [reason.text for reason in chosen.reasons]
+
+
 def test_what_is_not_offered_is_told_with_what_is() -> None:
     with pytest.raises(NotFoundError, match="no such variant") as caught:
         choose(recommended_for(machine(16)), CHAT.model_copy(update={"size": "70b"}))

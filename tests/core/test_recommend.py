@@ -110,6 +110,14 @@ def test_two_gpus_together_hold_what_one_holds_too_tightly() -> None:
     assert chat(for_machine(pair)).release.size == "32b"
 
 
+def test_what_no_gpu_holds_alone_is_said_to_be_spread_over_all() -> None:
+    card = nvidia("NVIDIA GeForce RTX 4060 Ti", 16)
+    found = chat(for_machine(machine(64, card, card.model_copy(update={"index": 1}))))
+    assert found.release.size == "32b"
+    both = "Ollama runs it spread over NVIDIA GeForce RTX 4060 Ti and NVIDIA GeForce RTX 4060 Ti."
+    assert both in [reason.text for reason in found.reasons]
+
+
 def test_a_signed_tier_table_replaces_the_programs() -> None:
     patient = standard_tiers().model_copy(update={"min_chat_tokens_per_s": 2.0})
     assert chat(for_machine(machine(32), WITHOUT)).release.size == "7b"
@@ -142,6 +150,13 @@ def test_choosing_the_built_in_engine_beside_a_gpu_is_told() -> None:
 
 def test_an_integrated_gpu_is_not_worth_a_remark() -> None:
     assert not for_machine(machine(16, integrated()), WITHOUT).remarks
+
+
+@pytest.mark.parametrize("vendor", ["nvidia", "intel"])
+def test_a_graphics_card_that_isnt_counted_is_told(vendor: str) -> None:
+    unknown = {"vendor": vendor, "vram_total_bytes": None, "vram_free_bytes": None}
+    remarks = for_machine(machine(16, RTX_3090.model_copy(update=unknown))).remarks
+    assert codes(remarks) == {"gpu_not_counted"}
 
 
 def test_a_gpu_too_old_for_any_engine_is_told() -> None:
@@ -228,6 +243,14 @@ def test_says_what_more_would_need(profile: HardwareProfile, runtimes: tuple[Run
 )
 def test_says_what_to_close_on_a_busy_machine(profile: HardwareProfile, code: str) -> None:
     assert code in codes(chat(for_machine(profile)).reasons)
+
+
+def test_chat_and_completion_need_their_room_together() -> None:
+    choice = of_role(for_machine(machine(32, nvidia("NVIDIA GeForce RTX 3090", 24, free_gib=10.5))), Role.FIM)
+    assert choice.choice is not None
+    (close,) = [reason for reason in choice.reasons if reason.kind is ReasonKind.CLOSE]
+    assert close.code == "close_gpu"
+    assert "needed with the chat model" in close.text
 
 
 def test_an_idle_machine_has_nothing_to_close() -> None:
@@ -382,6 +405,12 @@ def test_a_wished_size_is_recommended_though_it_is_slow_and_says_so() -> None:
     found = chat(for_machine(machine(32), WITHOUT, Wishes(size="14b")))
     assert found.release.size == "14b"
     assert "slow" in codes(found.reasons)
+
+
+def test_where_a_wished_size_cant_run_what_would_is_named() -> None:
+    choice = of_role(for_machine(machine(8, cores=4), WITHOUT, Wishes(size="32b")), Role.CHAT)
+    assert choice.choice is None
+    assert "7B Q4_0 would fit." in [reason.text for reason in choice.reasons]
 
 
 def test_a_wished_context_is_kept_where_it_fits() -> None:
