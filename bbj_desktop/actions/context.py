@@ -50,14 +50,8 @@ class Context:
     _runtimes: dict[RuntimeName, Runtime] = field(default_factory=dict, repr=False)
 
     def network(self) -> Network:
-        """How the settings say to reach other machines."""
-        values = self.settings.values
-        return Network(
-            proxy=values.proxy,
-            ca_file=values.ca_file,
-            connect_timeout_s=values.connect_timeout_s,
-            stall_timeout_s=values.stall_timeout_s,
-        )
+        """How the settings say to reach other machines. Raises SettingsError when the proxy isn't an address."""
+        return self.settings.values.network()
 
     def open_store(self) -> Store:
         """Raises StoreError when the folder can't be used."""

@@ -55,7 +55,7 @@ def fetch_root(context: Context, address: str, cancel: Cancel) -> bytes:
         NotFoundError: There is no registry at this address.
         TransportError: It can't be reached.
     """
-    source = open_source(address.rstrip("/"), context.settings.values.network())
+    source = open_source(address.rstrip("/"), context.network())
     try:
         return root_of(source, cancel)
     finally:

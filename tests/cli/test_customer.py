@@ -75,6 +75,11 @@ def test_a_profile_that_is_not_there_is_not_found(customer: Call, tmp_path: Path
     assert customer("recommend", "--profile", tmp_path / "none.json").code == 3
 
 
+def test_a_proxy_that_is_no_address_is_wrong_input(customer: Call) -> None:
+    called = customer("recommend", "--proxy", "nonsense", "--json")
+    assert (called.code, called.error["code"]) == (2, "SettingsError")
+
+
 def test_install_downloads_verifies_registers_and_activates(customer: Call, ollama: FakeOllama) -> None:
     called = customer("install", "7b-q4_0", "--json")
     result = InstallResult.model_validate(called.result)
