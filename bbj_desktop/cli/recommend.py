@@ -32,7 +32,7 @@ def recommend(session: Session) -> Outcome:
         ),
     )
     result = _result(found, session.settings.values.channel)
-    return Outcome(result, lambda screen: _show(screen, result, every=arguments.all))
+    return Outcome(result, lambda screen: _show(screen, result, every=arguments.all, here=not arguments.profile))
 
 
 def wishes_of(session: Session) -> Wishes:
@@ -69,7 +69,8 @@ def _result(found: Recommended, channel: str) -> RecommendResult:
     )
 
 
-def _show(screen: Screen, result: RecommendResult, *, every: bool) -> None:
+def _show(screen: Screen, result: RecommendResult, *, every: bool, here: bool) -> None:
+    """``here``: it is this machine's, so that it can be installed."""
     screen.line(f"Machine: {machine_line(result.profile)}")
     tier = f"{result.tier.title}: {result.tier.audience}" if result.tier else "below Minimum"
     screen.line(f"Tier: {tier}")
@@ -83,7 +84,7 @@ def _show(screen: Screen, result: RecommendResult, *, every: bool) -> None:
         else:
             show_candidate(screen, role.choice, name)
     _show_others(screen, result, every=every)
-    if any(role.choice for role in result.roles):
+    if here and any(role.choice for role in result.roles):
         screen.line()
         screen.line("Install it: bbj-desktop install")
 

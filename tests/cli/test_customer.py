@@ -69,6 +69,9 @@ def test_a_saved_profile_gets_what_its_machine_would_get(customer: Call, tmp_pat
     profile.write_text(json.dumps(document), encoding="utf-8")
     result = RecommendResult.model_validate(customer("recommend", "--profile", profile, "--json").result)
     assert result.profile.cpu.model == "Another processor"
+    shown = customer("recommend", "--profile", profile).out
+    assert "Another processor" in shown
+    assert "bbj-desktop install" not in shown
 
 
 def test_a_profile_that_is_not_there_is_not_found(customer: Call, tmp_path: Path) -> None:
