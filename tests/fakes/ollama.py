@@ -1,7 +1,8 @@
-"""An Ollama server that behaves as ``ollama.md`` (facts measured on 0.24.0 and 0.33.0-rc2) records.
+"""An Ollama server that behaves as ``docs/ollama.md`` (facts measured on 0.24.0 and 0.33.0-rc2) records.
 
-Each answer names the section it comes from. What isn't called there, or is called with fields that aren't known there,
-is a problem: ``close()`` (and leaving the ``with`` block) fails the test with the list of problems.
+Each answer cites its line there, with words of it; what isn't recorded there is as Ollama's own ``docs/api.md`` says.
+What isn't called there, or is called with fields that aren't known there, is a problem: leaving the
+``with`` block fails the test with the list of problems.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_UPSTREAM_RUNNER = (0, 30)  # ollama.md, first paragraph: from 0.30 on GGUFs run in an upstream llama-server
+_UPSTREAM_RUNNER = (0, 30)  # ollama.md:3 `From 0.30 on Ollama runs GGUFs with an upstream`
 
 FIELDS: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {
     ("POST", "/api/create"): (
@@ -120,7 +121,7 @@ class FakeOllama:
 
     @property
     def rewrites(self) -> bool:
-        """ollama.md "Registering a model": new versions rewrite every GGUF through ``llama-quantize COPY``."""
+        """ollama.md:16 `New versions rewrite every model GGUF`."""
         return tuple(int(part) for part in self.version.split("-")[0].split(".")[:2]) >= _UPSTREAM_RUNNER
 
     def stop(self) -> None:
@@ -212,6 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _calls(self) -> dict[tuple[str, str], Callable[[dict[str, Any]], None]]:
         return {
+            # docs/api.md of Ollama, "Version" and "List Local Models"
             ("GET", "/api/version"): lambda _: self._json(200, {"version": self.fake.version}),
             ("GET", "/api/tags"): lambda _: self._models(self.fake.models),
             ("GET", "/api/ps"): lambda _: self._models(self.fake.loaded & self.fake.models.keys()),
@@ -224,7 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def _models(self, names: Iterable[str]) -> None:
-        # ollama.md "Chat, limits, memory": the size in ps leaves out the process's own; no GPU here
+        # ollama.md:54 `leaves out process overhead`; no GPU here
         self._json(200, {"models": [{**self._entry(name), "size_vram": 0} for name in names]})
 
     def _body(self, method: str) -> dict[str, Any]:
@@ -242,22 +244,23 @@ class _Handler(BaseHTTPRequestHandler):
     def _drain(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    # -- blobs: ollama.md "Registering a model", blobs
+    # -- blobs
 
     def _blob(self, method: str, digest: str) -> None:
         if not _DIGEST.fullmatch(digest):
-            return self._json(400, {"error": "invalid digest format"})
+            return self._json(400, {"error": "invalid digest format"})  # ollama.md:20 `malformed digest 400`
         if method == "HEAD":
-            return self._empty(200 if digest in self.fake.blobs else 404)
+            return self._empty(200 if digest in self.fake.blobs else 404)  # ollama.md:20 `200/404`
         if "Content-Length" not in self.headers:
             self.fake.problems.append("a blob without Content-Length")
             return self._json(411, {"error": "length required"})
         content = self._receive(int(self.headers["Content-Length"]))
+        known = digest in self.fake.blobs
         true = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        self.fake.blobs[true] = content  # wrong content stays stored under its true digest
-        if true != digest:
+        self.fake.blobs[true] = content  # ollama.md:20 `the bytes stay stored under their true digest`
+        if true != digest:  # ollama.md:20 `wrong content 400`
             return self._json(400, {"error": f'digest mismatch, expected "{digest}", got "{true}"'})
-        return self._empty(201)
+        return self._empty(200 if known else 201)  # ollama.md:20 `201, again 200`
 
     def _receive(self, length: int) -> bytes:
         pieces: list[bytes] = []
@@ -281,30 +284,30 @@ class _Handler(BaseHTTPRequestHandler):
         return {"name": name, "model": name, "digest": model.digest, "size": size, "details": {"family": "llama"}}
 
     def _unknown(self, name: str) -> None:
-        # ollama.md "Errors", unknown model
+        # ollama.md:59 `model 'x' not found`
         self._json(404, {"error": f"model '{name}' not found"})
 
     def _create(self, body: dict[str, Any]) -> None:
         name, files = body["model"], body["files"]
         (file_name, digest), *_ = files.items()
-        if not file_name.endswith(".gguf"):  # ollama.md "Errors", create
+        if not file_name.endswith(".gguf"):  # ollama.md:60 `a name without`
             return self._json(400, {"error": "unknown type"})
-        if digest not in self.fake.blobs:  # ollama.md "Errors", create: blob missing
+        if digest not in self.fake.blobs:  # ollama.md:60 `no such file or directory`
             path = f"/models/blobs/{digest.replace(':', '-')}"
             self._stream([{"error": f"open {path}: no such file or directory"}])
             return None
         content = self.fake.blobs[digest]
-        if not content.startswith(b"GGUF") and self.fake.rewrites:  # ollama.md "Errors", bad GGUF (new)
+        if not content.startswith(b"GGUF") and self.fake.rewrites:  # ollama.md:62 `bad GGUF (new)`
             return self._json(500, {"error": "failed to validate GGUF with llama-quantize: exit status 1"})
         if body.get("template", "").count("{{") != body.get("template", "").count("}}"):
-            # ollama.md "Errors", bad template
+            # ollama.md:61 `unclosed action`
             self._stream([{"status": "parsing GGUF"}, {"error": "template error: template: :1: unclosed action"}])
             return None
         self._stream(self._creation(name, digest, body))
         return None
 
     def _creation(self, name: str, digest: str, body: dict[str, Any]) -> Iterator[dict[str, str]]:
-        """ollama.md "create": the streamed lines. The model is there before "success" is said, not if it breaks off."""
+        """ollama.md:14 `{"status":"parsing GGUF"}`. The model is there before "success", not if it breaks off."""
         yield {"status": "parsing GGUF"}
         yield {"status": f"using existing layer {digest}"}
         served = self._copied(digest)
@@ -321,7 +324,7 @@ class _Handler(BaseHTTPRequestHandler):
         yield {"status": "success"}
 
     def _copied(self, digest: str) -> str:
-        """ollama.md "create": same size, another digest, and COPY is idempotent. (Here: another last word.)"""
+        """ollama.md:16 `the stored digest differs`, ollama.md:16 `COPY is idempotent`. (Here: another last word.)"""
         content = self.fake.blobs[digest]
         if not self.fake.rewrites or content.endswith(b"COPY"):
             return digest
@@ -331,7 +334,7 @@ class _Handler(BaseHTTPRequestHandler):
         return served
 
     def _show(self, body: dict[str, Any]) -> None:
-        # ollama.md "Templates", last paragraph: modelfile, parameters (text), template, system, details, model_info …
+        # ollama.md:49 `modelfile, parameters` (text), …
         model = self.fake.models.get(body["model"])
         if model is None:
             return self._unknown(body["model"])
@@ -348,7 +351,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._json(200, shown | self.fake.show_override)
 
     def _copy(self, body: dict[str, Any]) -> None:
-        # ollama.md "pull from loopback": copy and delete leave the blobs intact
+        # ollama.md:23 `leave the blobs intact`
         if body["source"] not in self.fake.models:
             return self._unknown(body["source"])
         self.fake.models[body["destination"]] = self.fake.models[body["source"]]
@@ -360,7 +363,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._empty(200)
 
     def _unload(self, body: dict[str, Any]) -> None:
-        # ollama.md "Chat, limits, memory": done_reason unload
+        # ollama.md:52 `unload`
         if body["keep_alive"] != 0:
             self.fake.problems.append("generate is used for unloading only")
         if body["model"] not in self.fake.models:
@@ -369,7 +372,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = {"model": body["model"], "created_at": _NOW, "response": "", "done": True, "done_reason": "unload"}
         return self._json(200, answer)
 
-    # -- chat: ollama.md "Chat, limits, memory"
+    # -- chat
 
     def _chat(self, body: dict[str, Any]) -> None:
         name, options = body["model"], body["options"]
@@ -379,9 +382,11 @@ class _Handler(BaseHTTPRequestHandler):
             return self._unknown(name)
         self.fake.loaded.add(name)
         words = sum(len(message["content"].split()) for message in body["messages"])
+        # ollama.md:53 `4096 without VRAM`, and `truncate:false` refuses instead of cutting
         if words > options.get("num_ctx", 4096) and body.get("truncate") is False:
             return self._json(400, {"error": self._too_long(words, options["num_ctx"])})
         pieces = list(self.fake.answer)[: options.get("num_predict")]
+        # ollama.md:52 `last one adds `: the reason it ended, and durations in nanoseconds
         cut = len(pieces) < len(self.fake.answer)
         lines = [
             {"model": name, "created_at": _NOW, "message": {"role": "assistant", "content": piece}, "done": False}
@@ -404,7 +409,7 @@ class _Handler(BaseHTTPRequestHandler):
         return None
 
     def _too_long(self, words: int, context: int) -> str:
-        if not self.fake.rewrites:
+        if not self.fake.rewrites:  # ollama.md:53 `in new versions`
             return "the input length exceeds the context length"
         said = f"request ({words} tokens) exceeds the available context size ({context} tokens), try increasing it"
         details = {"code": 400, "message": said, "type": "exceed_context_size_error"}
@@ -427,7 +432,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _stream(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        """Sends NDJSON; the status stays 200 whatever comes (ollama.md "create")."""
+        """Sends NDJSON; ollama.md:15 `HTTP stays 200`, whatever comes."""
         self.send_response(200)
         self.send_header("Content-Type", "application/x-ndjson")
         self.send_header("Transfer-Encoding", "chunked")

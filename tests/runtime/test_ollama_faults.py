@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -447,6 +448,15 @@ def test_a_server_that_went_away_is_missing(version: InstalledVersion) -> None:
 
 
 # -- the fake itself
+
+
+def test_every_answer_of_the_fake_cites_a_line_that_says_so() -> None:
+    root = Path(__file__).parents[2]
+    facts = (root / "docs" / "ollama.md").read_text(encoding="utf-8").splitlines()
+    source = (root / "tests" / "fakes" / "ollama.py").read_text(encoding="utf-8")
+    cited = re.findall(r"ollama\.md:(\d+) `([^`]+)`", source)
+    assert len(cited) == len(re.findall(r"ollama\.md:\d", source)) > 15
+    assert [(number, words) for number, words in cited if words not in facts[int(number) - 1]] == []
 
 
 def test_an_unknown_request_fails_the_test_that_makes_it() -> None:
