@@ -53,7 +53,24 @@ def publish(
     *,
     tiers: TierTable | None = None,
 ) -> Release:
-    """Validates, signs and publishes a release; ``tiers`` replaces the channel's tier table. Raises PublishError."""
+    """Validates, signs and publishes a release.
+
+    Args:
+        folder: The registry.
+        keys: The folder of its keys.
+        passphrase: Of the keys.
+        draft: The release and its files.
+        channel: E.g. ``beta``.
+        report: Told what is done, and the bytes that are hashed.
+        cancel: Obeyed; nothing is visible before the end.
+        tiers: Replaces the channel's tier table; None leaves it.
+
+    Raises:
+        PublishError: A rule is broken, or keys are missing.
+        NotFoundError: There is no registry, or no such channel.
+        EngineError: The fit table can't be recorded.
+        Cancelled: By ``cancel``.
+    """
     return writer.publish(folder, keys, passphrase, draft, channel, report, cancel, tiers=tiers)
 
 
@@ -73,15 +90,39 @@ class ReleaseName:
 
 
 def promote(folder: Path, keys: Path, passphrase: str, name: ReleaseName, *, tiers: TierTable | None = None) -> Release:
-    """Takes a release from ``beta`` over to ``stable``; ``tiers`` replaces the tier table there. Raises NotFoundError
-    or PublishError."""
+    """Takes a release from ``beta`` over to ``stable``.
+
+    Args:
+        folder: The registry.
+        keys: The folder of its keys.
+        passphrase: Of the keys.
+        name: Which release.
+        tiers: Replaces the tier table of ``stable``; None leaves it.
+
+    Raises:
+        NotFoundError: ``beta`` doesn't offer it.
+        PublishError: It was withdrawn, or keys are missing.
+    """
     return writer.promote(
         folder, keys, passphrase, model=name.model, role=name.role, size=name.size, version=name.version, tiers=tiers
     )
 
 
 def withdraw(folder: Path, keys: Path, passphrase: str, channel: str, name: ReleaseName, reason: str) -> None:
-    """Never offers a release again; whoever has it is told why. Raises NotFoundError or PublishError."""
+    """Never offers a release again; whoever has it is told why.
+
+    Args:
+        folder: The registry.
+        keys: The folder of its keys.
+        passphrase: Of the keys.
+        channel: E.g. ``stable``.
+        name: Which release.
+        reason: For its users, a sentence.
+
+    Raises:
+        NotFoundError: The channel has no such release.
+        PublishError: No reason, or keys are missing.
+    """
     writer.withdraw(
         folder,
         keys,

@@ -71,7 +71,15 @@ def add_registry(context: Context, address: str, root: bytes, report: Report, ca
     """Trusts a registry, after its metadata was read once with that root: a mistyped address or a root of another
     registry is noticed before anything is kept. The registry becomes the current one.
 
+    Args:
+        context: Whose registries.
+        address: ``http(s)://…``, ``file://…`` or a folder.
+        root: The first root to trust; its fingerprint was compared.
+        report: Told what is read.
+        cancel: Obeyed while reading.
+
     Raises:
+        FormatError, SignatureError: ``root`` is no root, or not signed by its own keys.
         TrustError: The registry isn't the root's.
         TransportError: It can't be reached.
     """

@@ -49,13 +49,21 @@ def _reason(kind: ReasonKind, code: str, text: str, **values: str | float) -> Re
 
 
 def memory_decides(place: str, room: int, larger: str, need: int) -> Reason:
-    """``place`` is ``vram``, ``ram`` or ``unified``."""
+    """What there is, and what the next larger model would need.
+
+    Args:
+        place: ``vram``, ``ram`` or ``unified``.
+        room: Bytes there.
+        larger: The model that would need more.
+        need: Bytes that it would need there.
+    """
     words = PLACES[place]
     text = f"Your {memory_text(room)} of {words} decide: {larger} would need {memory_text(need)}."
     return _reason(ReasonKind.DECIDED, f"{place}_decides", text, room_bytes=room, larger=larger, need_bytes=need)
 
 
 def crowded(place: str, room: int, larger: str, need: int) -> Reason:
+    """Arguments as for ``memory_decides``; ``room`` is what models can take of it."""
     words = PLACES[place]
     share = f"{need / max(1, room):.0%}"
     text = f"{larger} would fill {share} of the {words} that models can take ({memory_text(room)})."

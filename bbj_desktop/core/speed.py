@@ -137,7 +137,14 @@ class Speed:
 
 
 def speed_of(variant: Variant, fit: Fit, profile: HardwareProfile, tables: HardwareTables) -> Speed:
-    """How fast a variant would be where ``fit`` puts it, with half of its context filled, for one conversation."""
+    """How fast a variant would be where ``fit`` puts it, with half of its context filled, for one conversation.
+
+    Args:
+        variant: With the numbers of its architecture.
+        fit: Where it would lie.
+        profile: The machine.
+        tables: Bandwidths of known hardware; what isn't in them is assumed, which the basis says.
+    """
     architecture = variant.architecture
     gpu_share = fit.gpu_layers / architecture.layers
     parts = [(1 - gpu_share, _cpu(profile, tables))] if gpu_share < 1 else []

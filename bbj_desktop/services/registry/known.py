@@ -85,7 +85,11 @@ class KnownRegistries:
         )
 
     def remember(self, registry: KnownRegistry) -> None:
-        """Writes (or rewrites) a registry's record, whole or not at all."""
+        """Writes (or rewrites) a registry's record, whole or not at all.
+
+        Raises:
+            StoreAccessError: It can't be written.
+        """
         folder = self.state(registry)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -103,6 +107,7 @@ class KnownRegistries:
 
         Raises:
             NotFoundError: There is none at this address.
+            StoreAccessError: Its folder can't be removed.
         """
         for registry in self.all():
             if registry.address.rstrip("/") == address.rstrip("/"):

@@ -273,6 +273,8 @@ class Publisher:
 
     Attributes:
         ledger: Its metadata.
+
+    Its methods take and raise what the functions of the same names document.
     """
 
     def __init__(
