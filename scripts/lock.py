@@ -14,6 +14,7 @@ import sys
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements"
@@ -31,6 +32,7 @@ class Lock:
         build: Whether it covers what installs the project itself, without a build environment of its own.
         more: Further requirements.
         only: Requirements that make up the whole file, without what they depend on; the project isn't in it then.
+        without: Packages that stay out, and what only they need.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Lock:
     build: bool = False
     more: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
 
 # The first one is resolved freely, the others follow its versions.
@@ -53,6 +56,12 @@ LOCKS = (
         extras=("embedded", "ui"),
         build=True,
         more=("pyinstaller",),
+    ),
+    Lock(
+        "trainer.txt",
+        "What training needs besides PyTorch. Install the machine's PyTorch first, then this with --no-deps.",
+        extras=("trainer",),
+        without=("torch",),
     ),
     Lock(
         "model.txt",
@@ -102,8 +111,11 @@ def write(lock: Lock, uv: str, *, upgrade: bool) -> None:
     general += ["--no-emit-index-url", "--no-config", "--quiet", "--output-file", str(path)]
     general += ["--upgrade"] if upgrade else []
     given = lock.only or (*lock.more, *(build_requirements() if lock.build else ()))
-    command = [uv, "pip", "compile", *arguments(lock), *general]
-    subprocess.run(command, cwd=ROOT, input="\n".join(given), text=True, check=True, stdout=subprocess.DEVNULL)
+    with TemporaryDirectory() as folder:
+        overrides = Path(folder) / "overrides.txt"  # a marker that never holds leaves a package out
+        overrides.write_text("".join(f"{name} ; python_version < '3'\n" for name in lock.without), encoding="utf-8")
+        command = [uv, "pip", "compile", *arguments(lock), "--overrides", str(overrides), *general]
+        subprocess.run(command, cwd=ROOT, input="\n".join(given), text=True, check=True, stdout=subprocess.DEVNULL)
     body = "".join(line for line in path.read_text(encoding="utf-8").splitlines(True) if not line.startswith("#"))
     path.write_text(HEADER.format(purpose=lock.purpose) + body, encoding="utf-8")
 

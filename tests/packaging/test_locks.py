@@ -68,8 +68,10 @@ def test_pytorch_stays_out(name: str) -> None:
 def test_the_locks_agree_on_every_version() -> None:
     everything = pins("dev.txt")
     for name in FILES:
-        if name != "model.txt":
-            assert pins(name).items() <= everything.items(), name
+        own = pins(name)
+        assert {package: everything[package] for package in own.keys() & everything.keys()}.items() <= own.items(), name
+        if name not in ("model.txt", "trainer.txt"):
+            assert own.keys() <= everything.keys(), name
 
 
 @pytest.mark.parametrize(
@@ -80,11 +82,14 @@ def test_the_locks_agree_on_every_version() -> None:
         ("demo.txt", ("embedded",)),
         ("freeze.txt", ("embedded", "ui")),
         ("dev.txt", ("embedded", "ui", "dev")),
+        ("trainer.txt", ("trainer",)),
     ],
 )
 def test_a_lock_satisfies_what_the_project_declares(name: str, extras: tuple[str, ...]) -> None:
     locked = pins(name)
     for requirement in declared(*extras):
+        if requirement.name == "torch":  # which build is right depends on the machine
+            continue
         version = locked.get(canonicalize_name(requirement.name))
         assert version is not None, f"{requirement.name} is not locked: python scripts/lock.py"
         assert requirement.specifier.contains(version, prereleases=True), f"{requirement}: {version} is locked"
