@@ -39,11 +39,12 @@ def parse_document(model: type[Document], text: str | bytes, *, what: str, newes
         raise FormatError(f"This {what} doesn't say its format.")
     needed_app = raw.get("min_app_version")
     if version > newest:
-        needs = f"BBj Desktop {needed_app}" if isinstance(needed_app, str) else f"format {version}"
+        named = isinstance(needed_app, str)
+        needs = f"BBj Desktop {needed_app}" if named else f"format {version}"
         raise TooNewError(
             f"This {what} is of format {version}; this version of BBj Desktop reads up to {newest}.",
             needs=needs,
-            hint=f"Update BBj Desktop ({needs} or newer).",
+            hint=f"Update to {needs} or newer." if named else "Update BBj Desktop.",
         )
     try:
         return model.model_validate_json(text)

@@ -25,7 +25,13 @@ def test_a_newer_format_names_the_program_that_reads_it() -> None:
     with pytest.raises(TooNewError) as caught:
         parse_catalogue(text)
     assert caught.value.needs == "BBj Desktop 0.9.0"
-    assert "Update BBj Desktop" in caught.value.hint
+    assert caught.value.hint == "Update to BBj Desktop 0.9.0 or newer."
+
+
+def test_a_newer_format_that_names_no_program_asks_for_an_update() -> None:
+    with pytest.raises(TooNewError) as caught:
+        parse_catalogue('{"format": 2}')
+    assert caught.value.hint == "Update BBj Desktop."
 
 
 def test_a_newer_format_is_noticed_before_fields_that_would_not_fit() -> None:
