@@ -28,6 +28,7 @@ class RuntimeStatus(BaseModel):
             (a remote server).
         models_folder: Where it keeps models, when known.
         local: It runs on this machine.
+        copies: How many copies of a model's file lie in its folder while it takes one over.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,6 +41,7 @@ class RuntimeStatus(BaseModel):
     accelerators: frozenset[str] | None = frozenset()
     models_folder: Path | None = None
     local: bool = True
+    copies: int = 1
 
 
 def embedded_accelerators(*, macos: bool) -> frozenset[str]:

@@ -171,13 +171,13 @@ class Judge:
         return max(0, variant.file.length_bytes - self.here.get(variant.file.digest, 0))
 
     def _disk_blockers(self, variant: Variant, taken: int) -> Iterator[Reason]:
-        """The store keeps the file, and Ollama its own copy, which may be on the same volume."""
+        """The store keeps the file, and Ollama copies of its own, which may be on the same volume."""
         need = self._disk_bytes(variant)
-        copy = variant.file.length_bytes if need else 0
+        copies = variant.file.length_bytes * self.runtime.copies if need and self.runtime is not None else 0
         store = self.profile.volume_for(VolumePurpose.STORE)
         ollama = self.profile.volume_for(VolumePurpose.OLLAMA) if self._copies_to_ollama() else None
         needs: dict[str, int] = {}
-        for volume, bytes_there in ((store, need), (ollama, copy)):
+        for volume, bytes_there in ((store, need), (ollama, copies)):
             if volume is not None:
                 needs[volume.device] = needs.get(volume.device, 0) + bytes_there + taken
         for volume in {each.device: each for each in (ollama, store) if each is not None}.values():

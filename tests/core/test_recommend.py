@@ -392,6 +392,12 @@ def test_ollamas_copy_needs_disk_too() -> None:
     assert chat(for_machine(profile, WITH_OLLAMA)).release.size == "3b"
 
 
+def test_every_copy_that_an_ollama_makes_meanwhile_needs_disk() -> None:
+    profile = machine(16, disk_gb=7)
+    rewriting = tuple(each.model_copy(update={"copies": 3 if each.name == "ollama" else 1}) for each in WITH_OLLAMA)
+    assert chat(for_machine(profile, rewriting)).release.size == "1.5b"
+
+
 def test_a_release_that_needs_a_newer_program_is_told() -> None:
     newer = "bbj-coder 7B 2026.2 needs BBj Desktop 9.0 or newer; this is 0.1.0."
     recommendation = for_machine(machine(16), offered=offering().model_copy(update={"skipped": (newer,)}))

@@ -124,6 +124,14 @@ def test_a_local_server_can_use_any_vendors_gpu(runtime: OllamaRuntime) -> None:
     assert runtime.status().accelerators == frozenset({"nvidia", "amd", "apple"})
 
 
+@pytest.mark.parametrize(("version", "copies"), [("0.24.0", 1), ("0.30.0", 3), ("0.33.0-rc2", 3), ("0.0.0", 3)])
+def test_a_server_that_rewrites_files_is_known_to_need_more_disk(version: str, copies: int) -> None:
+    with FakeOllama(version=version) as fake:
+        runtime = OllamaRuntime(fake.address)
+        assert runtime.status().copies == copies
+        runtime.close()
+
+
 def test_what_a_remote_server_has_isnt_known() -> None:
     runtime = OllamaRuntime("gpu.invalid:1")
     status = runtime.status()

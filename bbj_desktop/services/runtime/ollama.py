@@ -35,6 +35,7 @@ MIN_VERSION = "0.9.0"
 """The oldest version that the releases are made for (the makers' own choice, "v0.9.x+"). ``files`` in ``/api/create``
 exists since 0.5.5, ``capabilities`` in ``/api/show`` since 0.6.4; measured were 0.24.0 and 0.33.0."""
 
+_REWRITES_FROM = (0, 30, 0)
 _SERVICE_MODELS = Path("/usr/share/ollama/.ollama/models")
 _NS = 1e-9
 _INSTALL_HINT = "Install it from ollama.com, or start it (ollama serve); or use the embedded engine."
@@ -106,7 +107,7 @@ class OllamaRuntime:
             return RuntimeStatus(available=False, reason=reason, **common)
         except BBjDesktopError as error:
             return RuntimeStatus(available=False, reason=str(error), **common)
-        return RuntimeStatus(available=True, version=version, **common)
+        return RuntimeStatus(available=True, version=version, copies=copies_of(version), **common)
 
     def _usable_version(self) -> str:
         version = self._api.version()
@@ -269,6 +270,12 @@ def _is_ours(alias: str, tags: Mapping[str, str], version: InstalledVersion) -> 
     model = version.key.partition(":")[0]
     pattern = re.compile(rf"{re.escape(model)}:\d[\w.-]*-\d[\d.]*[mb]-[a-z0-9_]+")
     return any(pattern.fullmatch(tag) and digest == tags[alias] for tag, digest in tags.items())
+
+
+def copies_of(version: str) -> int:
+    """How many copies of a file lie in Ollama's folder while it is registered: the upload; from 0.30 on also what
+    ``llama-quantize COPY`` writes, and at the peak a third (measured, ``docs/ollama.md``, first table)."""
+    return 1 if (0, 0, 0) < _numbers(version) < _REWRITES_FROM else 3
 
 
 def is_too_old(version: str) -> bool:
