@@ -288,7 +288,7 @@ def gpu_too_old(gpu: Gpu) -> Reason:
 def engines_assumed(engine: str, *, chosen: bool) -> Reason:
     """``engine`` is what is taken to run the model on a machine of which only the profile is known."""
     name = ENGINE_NAMES[engine]
-    other = "" if chosen or engine != "ollama" else " With the built-in engine alone it would get something else."
+    other = "" if chosen or engine != "ollama" else " With the built-in engine alone it may get something else."
     text = f"A profile doesn't say which engines the machine has: {name} is taken to be there.{other}"
     return _reason(ReasonKind.ENGINE, "engines_assumed", text, engine=engine)
 
