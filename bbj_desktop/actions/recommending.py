@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core import reasons as say
 from bbj_desktop.core.engines import RuntimeStatus, assumed_engines
-from bbj_desktop.core.errors import NotFoundError
+from bbj_desktop.core.errors import EngineMissingError, NotFoundError
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.judging import pick_runtime, with_kinds_in_order
 from bbj_desktop.core.progress import Cancel, Report, Step
@@ -135,6 +135,7 @@ def choose(recommended: Recommended, wishes: Wishes) -> Candidate:
 
     Raises:
         NotFoundError: The registry offers nothing like it.
+        EngineMissingError: Nothing can be recommended because no engine can be used.
     """
     if wishes.size is None and wishes.quantisation is None and wishes.model is None:
         return _recommended(recommended, wishes)
@@ -193,12 +194,15 @@ def _recommended(recommended: Recommended, wishes: Wishes) -> Candidate:
         if found is not None and found.choice is not None:
             return found.choice
     reasons = [
-        reason.text
+        reason
         for role in wishes.roles
         if (found := recommended.recommendation.for_role(role)) is not None
         for reason in found.reasons
     ]
+    engine = next((reason.text for reason in reasons if reason.code == "engine_missing"), None)
+    if engine is not None:
+        raise EngineMissingError(engine, hint="bbj-desktop doctor says what each engine lacks.")
     raise NotFoundError(
-        "The registry has nothing that this machine can run. " + " ".join(reasons),
+        "The registry has nothing that this machine can run. " + " ".join(reason.text for reason in reasons),
         hint="bbj-desktop recommend shows everything that is offered; install SIZE --force takes one all the same.",
     )

@@ -320,10 +320,12 @@ def avx2_unknown() -> Reason:
 
 
 def engine_missing(wanted: str | None, status: RuntimeStatus | None) -> Reason:
+    """The engine's own reason says what to do: it may be there and too old."""
     name = ENGINE_NAMES[wanted] if wanted is not None else "an engine"
-    why = f" ({status.reason.rstrip('.')})" if status is not None and status.reason else ""
-    text = f"No model can run here yet: {name} is missing{why}. Install Ollama, or BBj Desktop with its engine."
-    return _reason(ReasonKind.WARNING, "engine_missing", text)
+    why = f"{name} is missing. Install Ollama, or BBj Desktop with its engine."
+    if status is not None and status.reason:
+        why = status.reason
+    return _reason(ReasonKind.WARNING, "engine_missing", f"No model can run here yet. {why[:1].upper()}{why[1:]}")
 
 
 def below_minimum(tiers: TierTable) -> Reason:

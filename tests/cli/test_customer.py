@@ -116,6 +116,19 @@ def test_a_variant_of_ones_own_choice_is_installed(name: str, customer: Call) ->
     assert list(versions(customer)) == ["bbj-coder:2026.1-7b-q8_0"]
 
 
+def test_too_old_an_ollama_is_refused_with_the_reason(
+    call: Call, publication: Publication, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeOllama(version="0.5.7") as old:
+        monkeypatch.setenv("OLLAMA_HOST", old.address)
+        monkeypatch.setenv("BBJ_DESKTOP_RUNTIME", "ollama")
+        assert call("registry", "add", publication.folder, "--fingerprint", identity).code == 0
+        called = call("install")
+    assert called.code == 9
+    assert "Ollama 0.5.7 is too old: 0.9.0 or newer is needed." in called.err
+    assert "missing" not in called.err
+
+
 def test_what_is_not_offered_is_not_found_and_the_offer_is_listed(customer: Call) -> None:
     called = customer("install", "70b", "--json")
     assert (called.code, called.error["code"]) == (3, "NotFoundError")
