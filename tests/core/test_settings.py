@@ -27,8 +27,9 @@ def test_without_layers_every_value_is_its_default() -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_what_can_be_set_has_an_effect_somewhere(name: str) -> None:
-    users = (path for path in PACKAGE.rglob("*.py") if path.name != "settings.py")
-    assert any(f"values.{name}" in path.read_text(encoding="utf-8") for path in users)
+    used = f"values.{name}", f"{name}=self.{name}"  # by others, or handed on as part of ``Network``
+    texts = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
+    assert any(use in text for use in used for text in texts)
 
 
 @pytest.mark.parametrize(("lower", "higher"), list(itertools.combinations(RISING, 2)))
