@@ -64,8 +64,8 @@ def _run(context: Context, arguments: list[str]) -> int:
 
 
 def _end_on_interrupt(application: QApplication, window: MainWindow) -> None:
-    """Ctrl-C in the terminal closes the window. Qt's loop must give Python a turn for it now and then; the closing waits
-    for the loop, which would otherwise begin after its only window has gone, and never end."""
+    """Ctrl-C in the terminal closes the window. Qt's loop must give Python a turn for it now and then; the closing
+    waits for the loop, which would otherwise begin after its only window has gone, and never end."""
     signal.signal(signal.SIGINT, lambda *_: QTimer.singleShot(0, window.close))
     timer = QTimer(application)
     timer.timeout.connect(lambda: None)
