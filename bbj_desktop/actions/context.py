@@ -57,7 +57,7 @@ class Context:
         """Raises StoreError when the folder can't be used."""
         from bbj_desktop.services.store.store import Store
 
-        return Store(self.paths.store)
+        return Store(self.paths.store, now=self.now)
 
     def known_registry(self) -> KnownRegistry:
         """The registry of the settings, else the most recently added one, else the packaged one.
@@ -82,8 +82,10 @@ class Context:
         from bbj_desktop.services.transfer.sources import open_source
 
         known = self.known_registry()
-        source = open_source(known.address, self.network())
-        return Registry.open(source, KnownRegistries(self.paths.registries).state(known))
+        network = self.network()
+        mirrors = tuple(open_source(address, network) for address in known.mirrors)
+        state = KnownRegistries(self.paths.registries).state(known)
+        return Registry.open(open_source(known.address, network), state, mirrors=mirrors)
 
     def runtime(self, name: RuntimeName) -> Runtime:
         """The runtime of that name; started only when it is used."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context, RuntimeName
@@ -36,6 +38,7 @@ class Withdrawn(BaseModel):
 class UpdateCheck(BaseModel):
     """Attributes:
     updates: Newer releases of active versions.
+    held: Newer releases of active versions that are pinned: they aren't installed.
     withdrawn: Installed versions that should not be used any more.
     """
 
@@ -43,6 +46,7 @@ class UpdateCheck(BaseModel):
 
     offering: Offering
     updates: tuple[Update, ...] = ()
+    held: tuple[Update, ...] = ()
     withdrawn: tuple[Withdrawn, ...] = ()
 
 
@@ -53,18 +57,27 @@ def check(context: Context, report: Report, cancel: Cancel) -> UpdateCheck:
         NoTrustedRootError, TransportError, TrustError: As for any reading of the registry.
     """
     report(Step("catalogue", "Reading the registry"))
-    offering = read_offering(context, cancel)
+    offering = read_offering(context, cancel, report=report)
     installed = context.open_store().versions()
     return UpdateCheck(
         offering=offering,
         updates=find_updates(installed, offering),
+        held=find_held(installed, offering),
         withdrawn=find_withdrawn(installed, offering),
     )
 
 
 def find_updates(installed: tuple[InstalledVersion, ...], offering: Offering) -> tuple[Update, ...]:
-    """For each active version the newest later offer of the same model, role and size."""
-    updates = []
+    """For each active version that isn't pinned the newest later offer of the same model, role and size."""
+    return tuple(each for each in _newer(installed, offering) if not each.installed.pinned)
+
+
+def find_held(installed: tuple[InstalledVersion, ...], offering: Offering) -> tuple[Update, ...]:
+    """The updates that a pin keeps back."""
+    return tuple(each for each in _newer(installed, offering) if each.installed.pinned)
+
+
+def _newer(installed: tuple[InstalledVersion, ...], offering: Offering) -> Iterator[Update]:
     for version in installed:
         release = version.release
         later = [
@@ -76,8 +89,7 @@ def find_updates(installed: tuple[InstalledVersion, ...], offering: Offering) ->
         ]
         if version.active and later:
             newest = max(later, key=lambda offer: version_key(offer.release.version))
-            updates.append(Update(installed=version, offer=newest))
-    return tuple(updates)
+            yield Update(installed=version, offer=newest)
 
 
 def find_withdrawn(installed: tuple[InstalledVersion, ...], offering: Offering) -> tuple[Withdrawn, ...]:

@@ -1,4 +1,4 @@
-"""The versions on this machine: list, activate, remove, verify."""
+"""The versions on this machine: list, activate, roll back, pin, remove, verify."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import suppress
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
-from bbj_desktop.core.errors import EngineError
+from bbj_desktop.core.errors import EngineError, InUseError, NotFoundError, UserInputError
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
-from bbj_desktop.core.versions import InstalledVersion, Registration
+from bbj_desktop.core.versions import InstalledVersion, Registration, model_name, previous_of
 from bbj_desktop.services.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,18 @@ class Removed(BaseModel):
 
     key: str
     freed_bytes: int
+
+
+class RolledBack(BaseModel):
+    """Attributes:
+    version: Active now.
+    before: Key of the version that was, and that rolling back again leads to; None when none was.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    version: InstalledVersion
+    before: str | None
 
 
 def list_versions(context: Context) -> tuple[InstalledVersion, ...]:
@@ -49,25 +61,84 @@ def activate(context: Context, text: str, report: Report, cancel: Cancel) -> Ins
     return activate_version(context, store, version.key)
 
 
-def activate_version(context: Context, store: Store, key: str) -> InstalledVersion:
-    """The runtimes first, the store last: the store says active only what the runtimes obey."""
-    version = store.get(key)
-    for registration in version.registrations:
-        runtime = context.runtime("ollama" if registration.runtime == "ollama" else "embedded")
-        aliases = runtime.activate(version)
-        version = store.register(key, registration.model_copy(update={"aliases": aliases}))
-    return store.activate(key)
+def rollback(context: Context, text: str | None, report: Report, cancel: Cancel) -> RolledBack:
+    """Makes the version active that was so before, without any network. Doing it again undoes it.
+
+    Args:
+        text: A slot (``bbj-coder:7b``), a model's name, or a version of the slot; None where only one slot can
+            go back.
+
+    Raises:
+        NotFoundError: There is nothing to go back to.
+        UserInputError: Several slots could be meant.
+        EngineError: A runtime that knows the version can't be reached; then nothing has changed.
+    """
+    store = context.open_store()
+    target = _previous(store, text)
+    cancel.check()
+    report(Step("activate", f"Going back to {target.key}"))
+    now = store.active(target.slot)
+    version = activate_version(context, store, target.key)
+    log.info("rolled back %s to %s", target.slot, target.key)
+    return RolledBack(version=version, before=None if now is None else now.key)
 
 
-def remove(context: Context, text: str, report: Report, cancel: Cancel) -> Removed:
-    """Removes a version from its runtimes and from the store. Its slot's aliases go to the newest version left.
+def _previous(store: Store, text: str | None) -> InstalledVersion:
+    versions = store.versions()
+    slots = dict.fromkeys(version.slot for version in versions if _meant(version, text))
+    if not slots and text is not None:
+        slots = {store.find(text).slot: None}
+    found = [version for slot in slots if (version := previous_of(versions, slot)) is not None]
+    if not found:
+        what = "" if text is None else f" of {text}"
+        raise NotFoundError(
+            f"No other version{what} was active before.",
+            hint="bbj-desktop activate VERSION takes any that is installed.",
+        )
+    if len(found) > 1:
+        raise UserInputError(
+            f"{len(found)} models could go back.", hint=f"Say which: {', '.join(version.slot for version in found)}."
+        )
+    return found[0]
+
+
+def _meant(version: InstalledVersion, text: str | None) -> bool:
+    name = None if text is None else text.strip().lower().removesuffix(":latest")
+    return name in (None, version.slot, model_name(version.release))
+
+
+def pin(context: Context, text: str, *, pinned: bool = True) -> InstalledVersion:
+    """Pins a version, or lifts the pin: a pinned one isn't removed, and while it is active no update replaces it.
 
     Raises:
         NotFoundError: No such version.
-        InUseError: It can't be removed now.
+    """
+    store = context.open_store()
+    return store.pin(store.find(text).key, pinned=pinned)
+
+
+def activate_version(context: Context, store: Store, key: str) -> InstalledVersion:
+    """The runtimes first, the store last and at once: the store says active only what the runtimes obey."""
+    version = store.get(key)
+    changed = []
+    for registration in version.registrations:
+        runtime = context.runtime("ollama" if registration.runtime == "ollama" else "embedded")
+        changed.append(registration.model_copy(update={"aliases": runtime.activate(version)}))
+    return store.activate(key, changed)
+
+
+def remove(context: Context, text: str, report: Report, cancel: Cancel) -> Removed:
+    """Removes a version from its runtimes and from the store. Its slot's aliases go to the version that was active
+    before, else to the newest one left.
+
+    Raises:
+        NotFoundError: No such version.
+        InUseError: It is pinned.
     """
     store = context.open_store()
     version = store.find(text)
+    if version.pinned:
+        raise InUseError(f"{version.key} is pinned.", hint=f"To remove it: bbj-desktop unpin {version.key}")
     successor = _successor(store, version)
     cancel.check()
     for registration in version.registrations:
@@ -83,6 +154,9 @@ def remove(context: Context, text: str, report: Report, cancel: Cancel) -> Remov
 
 
 def _successor(store: Store, version: InstalledVersion) -> InstalledVersion | None:
+    before = store.previous(version.slot)
+    if version.active and before is not None:
+        return before
     others = [each for each in store.versions() if each.slot == version.slot and each.key != version.key]
     return max(others, key=lambda each: each.installed_at, default=None)
 

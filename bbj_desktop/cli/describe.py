@@ -91,7 +91,7 @@ def version_table(screen: Screen, versions: Sequence[VersionView]) -> None:
         (
             format_bytes(each.size_bytes),
             each.key,
-            "active" if each.active else "",
+            _state(each),
             f"{each.context_length:,}",
             ", ".join(each.runtimes) or "no runtime yet",
             f"{each.installed_at:%Y-%m-%d}",
@@ -100,6 +100,10 @@ def version_table(screen: Screen, versions: Sequence[VersionView]) -> None:
     ]
     headers = ("Size", "Version", "", "Context", "Runtime", "Installed")
     screen.table(headers, rows, right=frozenset({0, 3}))
+
+
+def _state(version: VersionView) -> str:
+    return ", ".join(word for word, true in (("active", version.active), ("pinned", version.pinned)) if true)
 
 
 def statistics_line(statistics: Statistics) -> str:

@@ -73,7 +73,7 @@ class _Commands:
 
     def group(self, name: str, help_text: str) -> _Commands:
         parser: argparse.ArgumentParser = self._subparsers.add_parser(name, help=help_text, description=help_text)
-        return _Commands(_subparsers(parser, "ACTION", required=True), self._common, f"{name} ")
+        return _Commands(_subparsers(parser, "ACTION", required=True), self._common, f"{self._prefix}{name} ")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -184,6 +184,14 @@ def _declare_versions(commands: _Commands) -> None:
     commands.add("versions", "versions:versions", "list the installed versions")
     activate = commands.add("activate", "versions:activate", "make an installed version the one in use")
     activate.add_argument("version", metavar="VERSION", help="its key, or its beginning: 2026.1; or bbj-coder:7b")
+    rollback = commands.add("rollback", "versions:rollback", "go back to the version that was active before")
+    rollback.add_argument(
+        "slot", nargs="?", metavar="MODEL", help="bbj-coder:7b or bbj-coder; default: the one that can go back"
+    )
+    pin = commands.add("pin", "versions:pin", "keep a version: no removal, no update in its place")
+    unpin = commands.add("unpin", "versions:unpin", "lift the pin of a version")
+    for parser in (pin, unpin):
+        parser.add_argument("version", metavar="VERSION", help="its key, or its beginning: 2026.1; or bbj-coder:7b")
     remove = commands.add("remove", "versions:remove", "remove installed versions and free their space")
     remove.add_argument("version", nargs="+", metavar="VERSION", help="its key, or its beginning: 2026.1")
 
@@ -220,6 +228,10 @@ def _declare_registry(commands: _Commands) -> None:
     root.add_argument("file", metavar="FILE", help="a root file, e.g. 1.root.json")
     forget = registry.add("forget", "registry:forget", "stop trusting a registry; installed versions stay")
     forget.add_argument("address", metavar="ADDRESS")
+    mirror = registry.group("mirror", "more addresses of the registry in use")
+    for action, what in (("add", "read the registry from there, too"), ("remove", "don't read it from there any more")):
+        parser = mirror.add(action, f"registry:{action}_mirror", what)
+        parser.add_argument("address", metavar="ADDRESS", help="http(s)://…, file://… or a folder")
     create = registry.add("create", "registry:create", "create an empty registry and its encrypted keys")
     publish = registry.add("publish", "registry:publish", "sign and publish a release")
     publish.add_argument("draft", metavar="DRAFT", help="the release's description (JSON), beside its GGUF files")

@@ -106,6 +106,8 @@ class VersionView(_Result):
     Attributes:
         runtimes: What knows it.
         tags: The names by which the runtimes know it.
+        activated_at: When it became the active one last; null when it never was.
+        pinned: It isn't removed, and while it is active no update replaces it.
     """
 
     key: str
@@ -121,6 +123,8 @@ class VersionView(_Result):
     installed_at: datetime
     runtimes: tuple[str, ...]
     tags: tuple[str, ...]
+    activated_at: datetime | None = None
+    pinned: bool = False
 
     @classmethod
     def of(cls, version: InstalledVersion) -> Self:
@@ -138,6 +142,8 @@ class VersionView(_Result):
             installed_at=version.installed_at,
             runtimes=tuple(each.runtime for each in version.registrations),
             tags=tuple(tag for each in version.registrations for tag in (each.tag, *each.aliases)),
+            activated_at=version.activated_at,
+            pinned=version.pinned,
         )
 
 
@@ -235,6 +241,7 @@ class WithdrawnView(_Result):
 class UpdateResult(_Result):
     """Attributes:
     updates: Newer releases of what is active here.
+    pinned: Newer releases of what is active and pinned here: they aren't installed.
     withdrawn: Installed versions that should not be used any more.
     skipped: Why newer releases aren't among the updates, a sentence each.
     installed: Empty with ``--check``.
@@ -243,6 +250,7 @@ class UpdateResult(_Result):
     registry: str
     channel: str
     updates: tuple[UpdateView, ...]
+    pinned: tuple[UpdateView, ...] = ()
     withdrawn: tuple[WithdrawnView, ...]
     skipped: tuple[str, ...] = ()
     installed: tuple[InstalledView, ...] = ()
@@ -253,6 +261,20 @@ class VersionsResult(_Result):
 
 
 class ActivateResult(_Result):
+    version: VersionView
+
+
+class RollbackResult(_Result):
+    """Attributes:
+    version: Active now.
+    before: Key of the version that was; null when none was.
+    """
+
+    version: VersionView
+    before: str | None
+
+
+class PinResult(_Result):
     version: VersionView
 
 
@@ -297,6 +319,12 @@ class RegistryRootResult(_Result):
 
 
 class RegistryForgetResult(_Result):
+    registry: RegistryView
+
+
+class RegistryMirrorResult(_Result):
+    """Of ``mirror add`` and ``mirror remove``."""
+
     registry: RegistryView
 
 
@@ -388,6 +416,9 @@ RESULTS: dict[str, type[BaseModel]] = {
     "update": UpdateResult,
     "versions": VersionsResult,
     "activate": ActivateResult,
+    "rollback": RollbackResult,
+    "pin": PinResult,
+    "unpin": PinResult,
     "remove": RemoveResult,
     "chat": ChatResult,
     "ask": AskResult,
@@ -395,6 +426,8 @@ RESULTS: dict[str, type[BaseModel]] = {
     "registry show": RegistryShowResult,
     "registry root": RegistryRootResult,
     "registry forget": RegistryForgetResult,
+    "registry mirror add": RegistryMirrorResult,
+    "registry mirror remove": RegistryMirrorResult,
     "registry create": RegistryCreateResult,
     "registry publish": RegistryReleaseResult,
     "registry refresh": RegistryRefreshResult,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from bbj_desktop.actions import updating
-from bbj_desktop.actions.updating import UpdateCheck
+from bbj_desktop.actions.updating import Update, UpdateCheck
 from bbj_desktop.cli.install import installed_view, show_installed
 from bbj_desktop.cli.results import InstalledView, ReleaseView, UpdateResult, UpdateView, VersionView, WithdrawnView
 from bbj_desktop.cli.screen import Screen
@@ -39,10 +39,8 @@ def _result(found: UpdateCheck, channel: str, installed: tuple[InstalledView, ..
     return UpdateResult(
         registry=found.offering.registry,
         channel=channel,
-        updates=tuple(
-            UpdateView(installed=VersionView.of(each.installed), available=ReleaseView.of(each.offer.release))
-            for each in found.updates
-        ),
+        updates=tuple(map(_view, found.updates)),
+        pinned=tuple(map(_view, found.held)),
         withdrawn=tuple(
             WithdrawnView(installed=VersionView.of(each.installed), reason=each.reason) for each in found.withdrawn
         ),
@@ -51,11 +49,17 @@ def _result(found: UpdateCheck, channel: str, installed: tuple[InstalledView, ..
     )
 
 
+def _view(update: Update) -> UpdateView:
+    return UpdateView(installed=VersionView.of(update.installed), available=ReleaseView.of(update.offer.release))
+
+
 def _show(screen: Screen, result: UpdateResult) -> None:
     for why in result.skipped:
         screen.line(why, "yellow")
     for gone in result.withdrawn:
         screen.line(f"{gone.installed.key} was withdrawn by its makers: {gone.reason}", "bold yellow")
+    for each in result.pinned:
+        screen.line(f"{each.installed.key} is pinned: {each.available.version} isn't installed in its place.", "yellow")
     if result.installed:
         show_installed(screen, result.installed)
     elif result.updates:
@@ -63,5 +67,5 @@ def _show(screen: Screen, result: UpdateResult) -> None:
             screen.line(f"{each.available.version} is available for {each.installed.key}.")
         screen.line("Install it: bbj-desktop update")
     else:
-        rest = "Everything else" if result.skipped or result.withdrawn else "Everything"
+        rest = "Everything else" if result.skipped or result.withdrawn or result.pinned else "Everything"
         screen.line(f"{rest} is up to date ({result.registry}, {result.channel}).")

@@ -1,14 +1,23 @@
-"""``versions``, ``activate`` and ``remove``."""
+"""``versions``, ``activate``, ``rollback``, ``pin``, ``unpin`` and ``remove``."""
 
 from __future__ import annotations
 
 from bbj_desktop.actions import versions as actions
 from bbj_desktop.cli.describe import version_table
 from bbj_desktop.cli.naming import find_installed
-from bbj_desktop.cli.results import ActivateResult, RemovedView, RemoveResult, VersionsResult, VersionView
+from bbj_desktop.cli.results import (
+    ActivateResult,
+    PinResult,
+    RemovedView,
+    RemoveResult,
+    RollbackResult,
+    VersionsResult,
+    VersionView,
+)
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.units import format_bytes
+from bbj_desktop.core.versions import InstalledVersion
 
 
 def versions(session: Session) -> Outcome:
@@ -30,6 +39,37 @@ def activate(session: Session) -> Outcome:
     version = session.work(lambda report, cancel: actions.activate(session.context, key, report, cancel))
     result = ActivateResult(version=VersionView.of(version))
     return Outcome(result, lambda screen: screen.line(f"{version.key} is active."))
+
+
+def rollback(session: Session) -> Outcome:
+    """Goes back to the version that was active before."""
+    slot = session.arguments.slot
+    done = session.work(lambda report, cancel: actions.rollback(session.context, slot, report, cancel))
+    result = RollbackResult(version=VersionView.of(done.version), before=done.before)
+    instead = f" instead of {done.before}" if done.before else ""
+    return Outcome(result, lambda screen: screen.line(f"{done.version.key} is active{instead}."))
+
+
+def pin(session: Session) -> Outcome:
+    """Keeps a version where it is."""
+    version = _pin(session, pinned=True)
+    here = "No update replaces it, and it isn't removed." if version.active else "It isn't removed."
+    return Outcome(
+        PinResult(version=VersionView.of(version)), lambda screen: screen.line(f"{version.key} is pinned. {here}")
+    )
+
+
+def unpin(session: Session) -> Outcome:
+    """Lifts the pin."""
+    version = _pin(session, pinned=False)
+    return Outcome(
+        PinResult(version=VersionView.of(version)), lambda screen: screen.line(f"{version.key} isn't pinned any more.")
+    )
+
+
+def _pin(session: Session, *, pinned: bool) -> InstalledVersion:
+    key = find_installed(actions.list_versions(session.context), session.arguments.version).key
+    return actions.pin(session.context, key, pinned=pinned)
 
 
 def remove(session: Session) -> Outcome:

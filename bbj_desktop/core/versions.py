@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +42,8 @@ class InstalledVersion(BaseModel):
         registry: Identity of the registry it came from.
         context_length: Tokens of context it is set up for here.
         active: Whether the aliases of its model and size point to it.
+        activated_at: When that began last; later than the slot's every other one. None when it never was.
+        pinned: It isn't removed, and while it is active no update replaces it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -55,6 +58,8 @@ class InstalledVersion(BaseModel):
     installed_at: datetime
     registrations: tuple[Registration, ...] = ()
     active: bool = False
+    activated_at: datetime | None = None
+    pinned: bool = False
 
     @property
     def key(self) -> str:
@@ -96,6 +101,16 @@ def model_name(release: Release) -> str:
 def version_key_of(release: Release, quantisation: str) -> str:
     """The tag of one version: ``bbj-coder:2026.1-7b-q4_k_m``."""
     return f"{model_name(release)}:{release.version}-{release.size}-{quantisation.lower()}"
+
+
+def previous_of(versions: Iterable[InstalledVersion], slot: str) -> InstalledVersion | None:
+    """The version of a slot that was active before the one that is; None when there was none, or it is gone."""
+    before = [
+        (version.activated_at, version)
+        for version in versions
+        if version.slot == slot and not version.active and version.activated_at is not None
+    ]
+    return max(before, key=lambda each: each[0])[1] if before else None
 
 
 def slot_of(release: Release) -> str:

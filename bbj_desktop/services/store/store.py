@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -34,7 +35,7 @@ from bbj_desktop.core.errors import (
 )
 from bbj_desktop.core.progress import Cancel, Report
 from bbj_desktop.core.units import format_bytes
-from bbj_desktop.core.versions import InstalledVersion, Registration
+from bbj_desktop.core.versions import InstalledVersion, Registration, previous_of
 from bbj_desktop.services.locking import FileLock
 from bbj_desktop.services.meter import Meter
 from bbj_desktop.services.store.disk import Disk, pieces_of
@@ -43,6 +44,7 @@ from bbj_desktop.services.store.journal import Entry, Journal, Unlink, Write
 from bbj_desktop.services.store.records import Contents, blob_name, digest_of_blob, files_in, read_records, record_place
 
 STORE_FORMAT = 1
+_TICK = timedelta(microseconds=1)
 _LOOKS = 20  # tries to read all records while nobody changes them
 
 
@@ -87,6 +89,7 @@ class Store:
         root: The folder.
         disk: The seam that writes; tests give others.
         lock_timeout_s: How long a change waits for another process's, in seconds.
+        now: Clock; only the order of activations is taken from it.
 
     Attributes:
         root: The folder.
@@ -97,8 +100,16 @@ class Store:
         FormatError: It isn't a store, or ``store.json`` is damaged.
     """
 
-    def __init__(self, root: Path, *, disk: Disk | None = None, lock_timeout_s: float = 2.0) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        disk: Disk | None = None,
+        lock_timeout_s: float = 2.0,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.root = root
+        self._now = now
         self._disk = disk or Disk()
         self._journal = Journal(root, self._disk)
         self._file_lock = FileLock(root / "lock", timeout_s=lock_timeout_s, what=f"the store in {root}")
@@ -132,6 +143,10 @@ class Store:
     def active(self, slot: str) -> InstalledVersion | None:
         """The active version of ``bbj-coder:7b``, if one was activated."""
         return next((version for version in self.versions() if version.slot == slot and version.active), None)
+
+    def previous(self, slot: str) -> InstalledVersion | None:
+        """The version of a slot that was active before the present one, if it is still here."""
+        return previous_of(self.versions(), slot)
 
     def blob_path(self, digest: str) -> Path:
         """Where the file with a digest (``sha256:<hex>``) is or will be."""
@@ -240,22 +255,43 @@ class Store:
                     update={
                         "registrations": version.registrations or before.registrations,
                         "active": version.active or before.active,
+                        "activated_at": before.activated_at,
+                        "pinned": version.pinned or before.pinned,
                     }
                 )
-            passive = self._made_passive(version.slot, version.key) if version.active else ()
-            self._journal.perform("install", (*passive, _record(version)))
+            newly = version.active and (before is None or not before.active)
+            steps = self._activation(version) if newly else (_record(version),)
+            self._journal.perform("install", steps)
             return self.get(version.key)
 
     def register(self, key: str, registration: Registration) -> InstalledVersion:
         """Notes how a runtime knows a version, in place of what was noted for that runtime. Raises NotFoundError."""
         return self._change(key, lambda version: _with_registration(version, registration))
 
-    def activate(self, key: str) -> InstalledVersion:
-        """Makes a version the only active one of its slot. Raises NotFoundError."""
+    def activate(self, key: str, registrations: Iterable[Registration] = ()) -> InstalledVersion:
+        """Makes a version the only active one of its slot, and notes how the runtimes know it now, in one step.
+
+        Args:
+            registrations: What changed in the runtimes.
+
+        Raises:
+            NotFoundError: No such version.
+        """
         with self.lock():
-            version = self.get(key).model_copy(update={"active": True})
-            self._journal.perform("activate", (*self._made_passive(version.slot, key), _record(version)))
+            version = self.get(key)
+            for registration in registrations:
+                version = _with_registration(version, registration)
+            steps = (_record(version),) if version.active else self._activation(version)
+            self._journal.perform("activate", steps)
             return self.get(key)
+
+    def pin(self, key: str, *, pinned: bool = True) -> InstalledVersion:
+        """Keeps a version from being removed and, while it is active, from being replaced by an update; or no longer.
+
+        Raises:
+            NotFoundError: No such version.
+        """
+        return self._change(key, lambda version: version.model_copy(update={"pinned": pinned}))
 
     def remove(self, key: str, *, force: bool = False) -> Freed:
         """Removes a version, and its file if no other version uses it. A file that can't go now is a leftover.
@@ -265,10 +301,12 @@ class Store:
 
         Raises:
             NotFoundError: No such version.
-            InUseError: It is active and others could be.
+            InUseError: It is active and others could be, or it is pinned.
         """
         with self.lock():
             version = self.get(key)
+            if version.pinned and not force:
+                raise InUseError(f"{key} is pinned.", hint=f"To remove it: bbj-desktop unpin {key}")
             others = [each for each in self.versions() if each.key != key]
             if version.active and not force and any(each.slot == version.slot for each in others):
                 raise InUseError(f"{key} is the active version.", hint="Activate another one first.")
@@ -297,12 +335,20 @@ class Store:
             self._journal.perform("change", (_record(change(self.get(key))),))
             return self.get(key)
 
-    def _made_passive(self, slot: str, but: str) -> tuple[Write, ...]:
-        return tuple(
-            _record(version.model_copy(update={"active": False}))
-            for version in self.versions()
-            if version.slot == slot and version.active and version.key != but
-        )
+    def _activation(self, version: InstalledVersion) -> tuple[Write, ...]:
+        """The records of a slot once ``version`` is its active one.
+
+        An active version without a time was activated by a program that didn't note it: it counts from its install on.
+        """
+        slot = [each for each in self.versions() if each.slot == version.slot and each.key != version.key]
+        passive = [
+            each.model_copy(update={"active": False, "activated_at": each.activated_at or each.installed_at})
+            for each in slot
+            if each.active
+        ]
+        times = [each.activated_at for each in (*slot, *passive, version) if each.activated_at is not None]
+        at = max([self._now(), *(time + _TICK for time in times)])  # a clock that was wrong mixes nothing up
+        return tuple(map(_record, (*passive, version.model_copy(update={"active": True, "activated_at": at}))))
 
     def _files_of(self, version: InstalledVersion) -> tuple[Path, ...]:
         """Its file in the store, and what is left of its download. Files elsewhere aren't ours to remove."""

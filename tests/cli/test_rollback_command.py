@@ -1,0 +1,90 @@
+"""``rollback``, ``pin`` and ``unpin``, from a trusted registry on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bbj_desktop.cli.results import PinResult, RollbackResult, UpdateResult, VersionsResult
+from tests.cli.conftest import Call
+from tests.fakes.ollama import FakeOllama
+from tests.fakes.published import Publication
+
+OLD, NEW = "bbj-coder:2026.1-7b-q4_0", "bbj-coder:2026.2-7b-q4_0"
+
+
+@pytest.fixture
+def updated(customer: Call, publication: Publication) -> Call:
+    """A customer who updated once."""
+    assert customer("install", "7b-q4_0").code == 0
+    publication.publish("2026.2", quantisations=("Q4_0",), hidden=256)
+    assert customer("update").code == 0
+    return customer
+
+
+def active(call: Call) -> list[str]:
+    return [
+        each.key for each in VersionsResult.model_validate(call("versions", "--json").result).versions if each.active
+    ]
+
+
+@pytest.mark.parametrize("slot", [(), ("bbj-coder:7b",), ("bbj-coder",), ("2026.2",)])
+def test_rollback_makes_the_version_before_active_again(
+    slot: tuple[str, ...], updated: Call, ollama: FakeOllama, publication: Publication
+) -> None:
+    publication.folder.rename(publication.folder.with_name("gone"))  # it needs no registry
+    result = RollbackResult.model_validate(updated("rollback", *slot, "--json").result)
+    assert (result.version.key, result.before) == (OLD, NEW)
+    assert active(updated) == [OLD]
+    assert ollama.models["bbj-coder:7b"] == ollama.models[OLD]
+
+
+def test_rolling_back_twice_ends_where_it_began(updated: Call) -> None:
+    assert "2026.1" in updated("rollback").out
+    assert updated("rollback").out == f"{NEW} is active instead of {OLD}.\n"
+    assert active(updated) == [NEW]
+
+
+def test_without_a_version_before_there_is_nothing_to_go_back_to(customer: Call) -> None:
+    assert customer("rollback").code == 3
+    customer("install", "7b-q4_0")
+    called = customer("rollback", "bbj-coder")
+    assert called.code == 3
+    assert "No other version of bbj-coder was active before." in called.err
+
+
+def test_an_ollama_that_is_gone_changes_nothing(updated: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    assert updated("rollback").code == 9
+    assert active(updated) == [NEW]
+
+
+def test_an_update_leaves_a_pinned_version_alone_and_says_so(customer: Call, publication: Publication) -> None:
+    customer("install", "7b-q4_0")
+    result = PinResult.model_validate(customer("pin", "bbj-coder:7b", "--json").result)
+    assert (result.version.key, result.version.pinned) == (OLD, True)
+    publication.publish("2026.2", quantisations=("Q4_0",), hidden=256)
+    checked = customer("update", "--check", "--json")
+    found = UpdateResult.model_validate(checked.result)
+    assert (checked.code, found.updates, [each.available.version for each in found.pinned]) == (0, (), ["2026.2"])
+    assert "bbj-coder:2026.1-7b-q4_0 is pinned: 2026.2 isn't installed in its place." in customer("update").out
+    assert active(customer) == [OLD]
+    assert customer("unpin", "2026.1").code == 0
+    assert customer("update").code == 0
+    assert active(customer) == [NEW]
+
+
+def test_a_pinned_version_stays_where_it_is_known(updated: Call, ollama: FakeOllama, data: Path) -> None:
+    assert data.exists()
+    updated("pin", "2026.1")
+    called = updated("remove", "2026.1", "--yes")
+    assert called.code == 7
+    assert "bbj-desktop unpin" in called.err
+    assert OLD in ollama.models
+    assert "pinned" in updated("versions").out
+
+
+def test_removing_the_active_version_goes_back_to_the_one_before(updated: Call) -> None:
+    updated("remove", "2026.2", "--yes")
+    assert active(updated) == [OLD]
