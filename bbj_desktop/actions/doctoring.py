@@ -117,7 +117,7 @@ def _registry(context: Context, cancel: Cancel) -> Iterator[Finding]:
     else:
         yield Finding(area="registry", state="ok", text=f"{address} answers and its signatures hold")
     finally:
-        registry.source.close()
+        registry.close()
 
 
 def _store(context: Context) -> Iterator[Finding]:

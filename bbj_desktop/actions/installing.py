@@ -76,7 +76,7 @@ def plan_install(context: Context, candidate: Candidate, cancel: Cancel) -> Inst
         registry.refresh(cancel)
         index = registry.chunk_index(candidate.variant, cancel)
     finally:
-        registry.source.close()
+        registry.close()
     return _plan(context, store, candidate, index)
 
 
@@ -146,7 +146,7 @@ def _bring(
         report(Step("store", "Recording the verified version"))
         version = store.install(_record(context, selection, destination, registry.identity))
     finally:
-        registry.source.close()
+        registry.close()
     return version, fetched.bytes_fetched, missing == 0
 
 

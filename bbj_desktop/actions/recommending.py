@@ -13,7 +13,7 @@ from bbj_desktop.core.engines import RuntimeStatus, assumed_engines
 from bbj_desktop.core.errors import EngineMissingError, NotFoundError
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.judging import pick_runtime, with_kinds_in_order
-from bbj_desktop.core.progress import Cancel, Report, Step
+from bbj_desktop.core.progress import Cancel, Report, Step, silent
 from bbj_desktop.core.recommend import HardwareTables, judge, load_tables
 from bbj_desktop.core.recommend import recommend as decide
 from bbj_desktop.core.recommendation import Candidate, Recommendation, Wishes
@@ -61,7 +61,7 @@ def recommend(
         runtimes, here = assumed_engines(profile, wishes.runtime), {}
     cancel.check()
     report(Step("catalogue", "Reading the registry"))
-    offering = read_offering(context, cancel, version=wishes.version)
+    offering = read_offering(context, cancel, version=wishes.version, report=report)
     recommendation = decide(
         machine,
         offering,
@@ -94,11 +94,12 @@ def with_settings(context: Context, wishes: Wishes) -> Wishes:
     return wishes
 
 
-def read_offering(context: Context, cancel: Cancel, *, version: str | None = None) -> Offering:
+def read_offering(context: Context, cancel: Cancel, *, version: str | None = None, report: Report = silent) -> Offering:
     """What the registry's channel offers now.
 
     Args:
         version: Only the releases of this version, older ones too; None takes the newest of each.
+        report: Told which mirrors were set aside.
 
     Raises:
         NotFoundError: The channel has no release of that version.
@@ -107,11 +108,13 @@ def read_offering(context: Context, cancel: Cancel, *, version: str | None = Non
     registry = context.open_registry()
     try:
         offering = registry.offering(channel, cancel, app_version=context.app_version)
+        for remark in registry.remarks:
+            report(remark)
         if version is None:
             return offering
         offers = registry.all_offers(channel, cancel, app_version=context.app_version)
     finally:
-        registry.source.close()
+        registry.close()
     matching = tuple(offer for offer in offers if offer.release.version == version)
     if not matching:
         known = ", ".join(sorted({offer.release.version for offer in offers})) or "none"

@@ -7,8 +7,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
-from bbj_desktop.core.errors import NoTrustedRootError, StoreAccessError
-from bbj_desktop.core.progress import Cancel, Report, Step
+from bbj_desktop.core.errors import NotFoundError, NoTrustedRootError, RollbackError, StoreAccessError, UserInputError
+from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.services.registry.client import Registry
 from bbj_desktop.services.registry.known import KnownRegistries, KnownRegistry
 from bbj_desktop.services.registry.root import RootDescription, describe_root, packaged_root
@@ -22,6 +22,7 @@ class RegistryView(BaseModel):
     """A trusted registry as a person wants to see it.
 
     Attributes:
+        mirrors: Where it is read from, too.
         current: Whether it is the one in use.
     """
 
@@ -29,7 +30,12 @@ class RegistryView(BaseModel):
 
     address: str
     identity: str
+    mirrors: tuple[str, ...] = ()
     current: bool
+
+    @classmethod
+    def of(cls, known: KnownRegistry, *, current: bool) -> RegistryView:
+        return cls(address=known.address, identity=known.identity, mirrors=known.mirrors, current=current)
 
 
 def read_root(path: Path) -> bytes:
@@ -85,15 +91,67 @@ def add_registry(context: Context, address: str, root: bytes, report: Report, ca
     """
     description = describe_root(root)
     report(Step("registry", f"Reading {address}"))
-    known = KnownRegistry(identity=description.identity, address=address.rstrip("/"), added_at=context.now())
     registries = KnownRegistries(context.paths.registries)
+    before = registries.with_identity(description.identity)
+    known = KnownRegistry(
+        identity=description.identity,
+        address=address.rstrip("/"),
+        mirrors=before.mirrors if before else (),
+        added_at=context.now(),
+    )
     source = open_source(known.address, context.network())
     try:
         Registry.open(source, registries.state(known), initial_root=root).refresh(cancel)
     finally:
         source.close()
     registries.remember(known)
-    return RegistryView(address=known.address, identity=known.identity, current=True)
+    return RegistryView.of(known, current=True)
+
+
+def add_mirror(context: Context, address: str, report: Report, cancel: Cancel) -> RegistryView:
+    """Adds a mirror to the registry in use, after its metadata was read from there once. One that is behind is added
+    all the same, which a remark says.
+
+    Args:
+        context: Whose registries.
+        address: ``http(s)://…``, ``file://…`` or a folder.
+        report: Told what is read.
+        cancel: Obeyed while reading.
+
+    Raises:
+        NoTrustedRootError: No registry is set up.
+        UserInputError: It is one of the registry's addresses already.
+        TrustError: It isn't a mirror of this registry.
+        TransportError, NotFoundError: It can't be read.
+    """
+    known, registries = context.known_registry(), KnownRegistries(context.paths.registries)
+    address = address.rstrip("/")
+    if address in (known.address, *known.mirrors):
+        raise UserInputError(f"{address} is one of the addresses of {known.address} already.")
+    report(Step("registry", f"Reading {address}"))
+    registry = Registry.open(open_source(address, context.network()), registries.state(known))
+    try:
+        registry.refresh(cancel)
+    except RollbackError:
+        report(Remark(f"The mirror {address} is behind now.", "warning"))
+    finally:
+        registry.close()
+    known = known.model_copy(update={"mirrors": (*known.mirrors, address)})
+    registries.remember(known)
+    return RegistryView.of(known, current=True)
+
+
+def remove_mirror(context: Context, address: str) -> RegistryView:
+    """Doesn't read the registry in use from a mirror any more. Raises NotFoundError, NoTrustedRootError."""
+    known, address = context.known_registry(), address.rstrip("/")
+    if address not in known.mirrors:
+        raise NotFoundError(
+            f"{address} is no mirror of {known.address}.", hint="bbj-desktop registry show lists the mirrors."
+        )
+    left = tuple(mirror for mirror in known.mirrors if mirror != address)
+    known = known.model_copy(update={"mirrors": left})
+    KnownRegistries(context.paths.registries).remember(known)
+    return RegistryView.of(known, current=True)
 
 
 def list_registries(context: Context) -> tuple[RegistryView, ...]:
@@ -103,7 +161,7 @@ def list_registries(context: Context) -> tuple[RegistryView, ...]:
     except NoTrustedRootError:
         current = ""
     return tuple(
-        RegistryView(address=known.address, identity=known.identity, current=known.identity == current)
+        RegistryView.of(known, current=known.identity == current)
         for known in KnownRegistries(context.paths.registries).all()
     )
 
@@ -111,7 +169,7 @@ def list_registries(context: Context) -> tuple[RegistryView, ...]:
 def forget_registry(context: Context, address: str) -> RegistryView:
     """Stops trusting a registry. Installed versions stay. Raises NotFoundError."""
     known = KnownRegistries(context.paths.registries).forget(address)
-    return RegistryView(address=known.address, identity=known.identity, current=False)
+    return RegistryView.of(known, current=False)
 
 
 def trust_packaged_registry(context: Context) -> None:

@@ -1,5 +1,4 @@
-"""``registry …``: the customer's side (add, show, root, forget) and the makers' (create, publish, refresh, promote,
-withdraw)."""
+"""``registry …``: the customer's side (add, show, root, forget, mirror) and the makers'."""
 
 from __future__ import annotations
 
@@ -10,11 +9,13 @@ from typing import TypeVar
 
 from bbj_desktop.actions import publishing, registering
 from bbj_desktop.actions.publishing import ReleaseName
+from bbj_desktop.actions.registering import RegistryView
 from bbj_desktop.cli.naming import parse_name
 from bbj_desktop.cli.results import (
     RegistryAddResult,
     RegistryCreateResult,
     RegistryForgetResult,
+    RegistryMirrorResult,
     RegistryRefreshResult,
     RegistryReleaseResult,
     RegistryRootResult,
@@ -52,6 +53,9 @@ def _show(screen: Screen, result: RegistryShowResult) -> None:
         return
     rows = [("in use" if each.current else "", each.address, each.identity) for each in result.registries]
     screen.table(("", "Address", "Identity"), rows)
+    for each in result.registries:
+        for mirror in each.mirrors:
+            screen.line(f"Mirror of {each.address}: {mirror}")
 
 
 def root(session: Session) -> Outcome:
@@ -67,6 +71,24 @@ def forget(session: Session) -> Outcome:
     view = registering.forget_registry(session.context, address)
     result = RegistryForgetResult(registry=view)
     return Outcome(result, lambda screen: screen.line(f"{view.address} isn't trusted any more."))
+
+
+def add_mirror(session: Session) -> Outcome:
+    """One more address for the registry in use."""
+    address = full_address(session.arguments.address)
+    view = session.work(lambda report, cancel: registering.add_mirror(session.context, address, report, cancel))
+    return Outcome(RegistryMirrorResult(registry=view), lambda screen: _show_mirrors(screen, view))
+
+
+def remove_mirror(session: Session) -> Outcome:
+    """One address less."""
+    view = registering.remove_mirror(session.context, full_address(session.arguments.address))
+    return Outcome(RegistryMirrorResult(registry=view), lambda screen: _show_mirrors(screen, view))
+
+
+def _show_mirrors(screen: Screen, view: RegistryView) -> None:
+    others = f", else from {', '.join(view.mirrors)}" if view.mirrors else " alone"
+    screen.line(f"The registry is read from {view.address}{others}.")
 
 
 def create(session: Session) -> Outcome:

@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bbj_desktop.core.errors import (
+    BBjDesktopError,
     DigestError,
     FormatError,
     MixAndMatchError,
+    NotFoundError,
     NoTrustedRootError,
+    RollbackError,
     SignatureError,
     StoreAccessError,
     TooNewError,
+    TransportError,
+    TrustError,
 )
-from bbj_desktop.core.progress import Cancel
+from bbj_desktop.core.progress import Cancel, Remark
 from bbj_desktop.core.release import (
     Catalogue,
     CatalogueEntry,
@@ -59,15 +64,21 @@ def _utc_now() -> datetime:
 
 
 class Registry:
-    """A trusted registry, read through one source.
+    """A trusted registry, read through its mirrors: metadata from one of them at a time.
 
     Attributes:
-        source: The mirror in use.
+        sources: Every mirror, in the order in which they are asked; which one serves a payload is all the same.
+        source: The one that served the metadata last; the first until then.
+        remarks: What the last refresh set aside, and why.
         identity: ``sha256:<hex>`` of the first root trusted: it stands for the registry, whatever its address.
     """
 
-    def __init__(self, source: Source, state: Path, initial_root: bytes, now: Callable[[], datetime]) -> None:
-        self.source = source
+    def __init__(
+        self, sources: tuple[Source, ...], state: Path, initial_root: bytes, now: Callable[[], datetime]
+    ) -> None:
+        self.sources = sources
+        self.source = sources[0]
+        self.remarks: tuple[Remark, ...] = ()
         self.identity = identity_of(initial_root)
         self._state = state
         self._initial_root = initial_root
@@ -80,13 +91,20 @@ class Registry:
 
     @classmethod
     def open(
-        cls, source: Source, state: Path, *, initial_root: bytes | None = None, now: Callable[[], datetime] = _utc_now
+        cls,
+        source: Source,
+        state: Path,
+        *,
+        mirrors: Sequence[Source] = (),
+        initial_root: bytes | None = None,
+        now: Callable[[], datetime] = _utc_now,
     ) -> Self:
-        """Opens a registry without reading anything from its source.
+        """Opens a registry without reading anything from its sources.
 
         Args:
-            source: Where its files are.
+            source: Where its files are; asked first.
             state: Folder of its own for the metadata trusted so far, on a local disk.
+            mirrors: Where they are, too, in the order in which they are asked.
             initial_root: The root to trust first; needed only while ``state`` is empty.
             now: Clock (UTC).
 
@@ -111,31 +129,53 @@ class Registry:
                 f"Another root is already trusted for the registry {source.address}.",
                 hint="Remove the registry first if it was really made anew.",
             )
-        return cls(source, state, root, now)
+        return cls((source, *mirrors), state, root, now)
+
+    def close(self) -> None:
+        """Closes every source."""
+        for source in self.sources:
+            source.close()
 
     def refresh(self, cancel: Cancel) -> None:
         """Brings the trusted metadata up to date. An unchanged registry costs two small requests.
 
+        Metadata comes from one mirror at a time: one that is behind, can't be reached or isn't trustworthy is set aside
+        with a remark, and the next one is asked.
+
         Raises:
-            TrustError: What came isn't what was signed; each attack has its own class.
+            TrustError: What came isn't what was signed; each attack has its own class. RollbackError only when every
+                mirror is behind.
             NotFoundError: There is no registry at the source's address.
             TransportError: The way failed.
             StoreBusyError: Another process has been refreshing for a long time.
             StoreAccessError: The trusted state can't be kept.
             Cancelled: By ``cancel``.
         """
+        self._view = None
+        self.remarks = ()
+        failures: list[BBjDesktopError] = []
+        with self._locked():
+            for source in self.sources:
+                try:
+                    self._view = self._refreshed_from(source, cancel)
+                except (TrustError, TransportError, NotFoundError) as error:
+                    failures.append(error)
+                else:
+                    self.source = source
+                    break
+        if self._view is None:
+            raise min(failures, key=_gravity)
+        self.remarks = tuple(map(_set_aside, self.sources, failures))
+
+    def _refreshed_from(self, source: Source, cancel: Cancel) -> View:
         from bbj_desktop.services.registry.trust import SourceFetcher, View, issued_at
 
-        self._view = None
-        with self._locked():
-            now = self._now()
-            time = max(now, issued_at(self._state) or now)  # a clock that lags doesn't prolong old metadata
-            view = View(
-                SourceFetcher(self.source), self._state, self._initial_root, address=self.source.address, time=time
-            )
-            view.refresh(cancel)
-            _write_whole(self._state / CHECKED_FILE, now.isoformat().encode())
-        self._view = view
+        now = self._now()
+        time = max(now, issued_at(self._state) or now)  # a clock that lags doesn't prolong old metadata
+        view = View(SourceFetcher(source), self._state, self._initial_root, address=source.address, time=time)
+        view.refresh(cancel)
+        _write_whole(self._state / CHECKED_FILE, now.isoformat().encode())
+        return view
 
     def offering(self, channel: str, cancel: Cancel, *, app_version: str) -> Offering:
         """Refreshes, then reads a channel's catalogue and the newest usable release of each model, role and size.
@@ -290,6 +330,19 @@ class Registry:
                 f"The {what} from {self.source.address} isn't the signed one.", expected=file.digest, actual=actual
             )
         return data
+
+
+def _gravity(error: BBjDesktopError) -> int:
+    """Which of several mirrors' errors is told: an attack before a failing way, and that before a mirror behind."""
+    if isinstance(error, RollbackError):
+        return 2
+    return 0 if isinstance(error, TrustError) else 1
+
+
+def _set_aside(source: Source, error: BBjDesktopError) -> Remark:
+    if isinstance(error, RollbackError):
+        return Remark(f"The mirror {source.address} is behind; another one was read.")
+    return Remark(f"The mirror {source.address} was set aside: {error.message}", "warning")
 
 
 def _parsed(manifest: bytes, entry: CatalogueEntry) -> Release:

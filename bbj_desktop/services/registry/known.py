@@ -26,6 +26,7 @@ class KnownRegistry(BaseModel):
     Attributes:
         identity: Digest of the first root that was trusted, ``sha256:<hex>``.
         address: Where it is read from.
+        mirrors: Where it is read from, too, in this order.
         added_at: When the user (or the packaged build) trusted it, UTC.
     """
 
@@ -34,6 +35,7 @@ class KnownRegistry(BaseModel):
     format: int = KNOWN_FORMAT
     identity: str
     address: str
+    mirrors: tuple[str, ...] = ()
     added_at: datetime
 
 
@@ -60,6 +62,10 @@ class KnownRegistries:
         except OSError as error:
             raise StoreAccessError(f"The trusted registries in {self.folder} can't be read: {error}.") from error
         return tuple(sorted(found, key=lambda registry: registry.added_at, reverse=True))
+
+    def with_identity(self, identity: str) -> KnownRegistry | None:
+        """The record of a registry that is trusted already. Raises as ``all``."""
+        return next((registry for registry in self.all() if registry.identity == identity), None)
 
     def choose(self, address: str | None) -> KnownRegistry:
         """The registry of an address, or the most recently added one.

@@ -1,0 +1,114 @@
+"""One registry at several addresses: metadata from one of them at a time."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+from securesystemslib.signer import CryptoSigner
+
+from bbj_desktop.core.errors import ConnectError, NotFoundError, RollbackError, SignatureError
+from bbj_desktop.core.progress import Cancel
+from bbj_desktop.services.registry.client import Registry
+from tests.fakes.registry import RegistrySimulator, make_release
+
+
+def mirror_of(simulator: RegistrySimulator, name: str) -> RegistrySimulator:
+    """What the simulator serves now, under another address; it doesn't follow what is published later."""
+    mirror = copy.copy(simulator)
+    mirror.address = f"memory:{name}"
+    mirror.requests, mirror.failing, mirror.endless = [], {}, set()
+    mirror.files, mirror.replaced = dict(simulator.files), dict(simulator.replaced)
+    for role in ("root", "targets", "snapshot", "timestamp", "channels", "signers", "_roots"):
+        setattr(mirror, role, copy.deepcopy(getattr(simulator, role)) if role != "signers" else dict(simulator.signers))
+    return mirror
+
+
+def open_at(state: Path, first: RegistrySimulator, *mirrors: RegistrySimulator) -> Registry:
+    return Registry.open(first, state, mirrors=mirrors, initial_root=first.initial_root, now=lambda: first.now)
+
+
+def test_the_first_address_is_asked_alone_while_it_serves(simulator: RegistrySimulator, state: Path) -> None:
+    mirror = mirror_of(simulator, "mirror")
+    registry = open_at(state, simulator, mirror)
+    registry.refresh(Cancel())
+    assert registry.source is simulator
+    assert mirror.requests == []
+    assert registry.remarks == ()
+
+
+def test_a_mirror_behind_is_set_aside_and_no_attack(simulator: RegistrySimulator, state: Path) -> None:
+    old = mirror_of(simulator, "old")
+    simulator.offer(make_release())
+    open_at(state, simulator).refresh(Cancel())
+    registry = open_at(state, old, simulator)
+    offering = registry.offering("stable", Cancel(), app_version="1.0.0")
+    assert [offer.release.version for offer in offering.offers] == ["2026.1"]
+    assert registry.source is simulator
+    assert offering.registry == simulator.address
+    assert [(remark.text, remark.level) for remark in registry.remarks] == [
+        ("The mirror memory:old is behind; another one was read.", "info")
+    ]
+
+
+def test_when_every_mirror_is_behind_it_is_a_rollback(simulator: RegistrySimulator, state: Path) -> None:
+    one, other = mirror_of(simulator, "one"), mirror_of(simulator, "other")
+    simulator.update()
+    open_at(state, simulator).refresh(Cancel())
+    with pytest.raises(RollbackError):
+        open_at(state, one, other).refresh(Cancel())
+
+
+def test_a_mirror_that_can_not_be_reached_is_set_aside(simulator: RegistrySimulator, state: Path) -> None:
+    dead = mirror_of(simulator, "dead")
+    dead.failing["metadata/timestamp.json"] = ConnectError("Nobody answers.")
+    registry = open_at(state, dead, simulator)
+    registry.refresh(Cancel())
+    assert registry.source is simulator
+    assert "Nobody answers" in registry.remarks[0].text
+
+
+def test_a_forged_mirror_is_set_aside_with_a_warning(simulator: RegistrySimulator, state: Path) -> None:
+    forged = mirror_of(simulator, "forged")
+    forged.signers["timestamp"] = [CryptoSigner.generate_ed25519()]
+    forged.update()
+    registry = open_at(state, forged, simulator)
+    registry.refresh(Cancel())
+    assert registry.source is simulator
+    assert registry.remarks[0].level == "warning"
+    assert "memory:forged" in registry.remarks[0].text
+
+
+def test_a_forgery_is_told_before_mirrors_that_are_behind_or_away(simulator: RegistrySimulator, state: Path) -> None:
+    behind, forged, dead = (mirror_of(simulator, name) for name in ("behind", "forged", "dead"))
+    forged.signers["timestamp"] = [CryptoSigner.generate_ed25519()]
+    dead.failing["metadata/timestamp.json"] = ConnectError("Nobody answers.")
+    simulator.update()
+    open_at(state, simulator).refresh(Cancel())
+    with pytest.raises(SignatureError):
+        open_at(state, behind, dead, forged).refresh(Cancel())
+    with pytest.raises(ConnectError):
+        open_at(state, behind, dead).refresh(Cancel())
+
+
+def test_a_mirror_in_the_middle_of_its_own_update_is_set_aside(simulator: RegistrySimulator, state: Path) -> None:
+    half = mirror_of(simulator, "half")
+    half.update("stable")
+    half.failing["metadata/2.snapshot.json"] = NotFoundError("Not there yet.")
+    simulator.update("stable")
+    registry = open_at(state, half, simulator)
+    registry.refresh(Cancel())
+    assert registry.source is simulator
+
+
+def test_closing_closes_every_source(simulator: RegistrySimulator, state: Path) -> None:
+    closed: list[str] = []
+
+    class Closing(RegistrySimulator):
+        def close(self) -> None:
+            closed.append(self.address)
+
+    one, other = Closing(), Closing()
+    open_at(state, one, other).close()
+    assert closed == ["memory:registry", "memory:registry"]
