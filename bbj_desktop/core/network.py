@@ -23,6 +23,8 @@ class Network(BaseModel):
         no_proxy: Host names and addresses that are reached without ``proxy``; ``.example.org`` stands for a domain
             with all hosts in it. The system's and the environment's proxies bring exceptions of their own.
         ca_file: PEM file with certificates to trust besides the operating system's, e.g. the company's own.
+        client_certificate: PEM file with the certificate that is shown to a server that asks for one.
+        client_key: PEM file with its key, without a passphrase; None when the certificate's file holds it, too.
         connect_timeout_s: Seconds that a connection may take, TLS not included.
         stall_timeout_s: Seconds without a byte (or below ``min_rate_bytes_per_s``) after which a transfer is given up.
         min_rate_bytes_per_s: A transfer slower than this, over ``stall_timeout_s``, counts as stalled.
@@ -34,6 +36,8 @@ class Network(BaseModel):
     proxy: str | None = None
     no_proxy: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
     ca_file: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
     connect_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     stall_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
     min_rate_bytes_per_s: Annotated[float, Field(ge=0)] = 256.0

@@ -117,6 +117,20 @@ class Settings:
         flag="--ca-file",
         help="PEM file of certificate authorities to trust besides the system's",
     )
+    client_certificate: Path | None = _declare(
+        "path",
+        None,
+        "BBJ_DESKTOP_CLIENT_CERTIFICATE",
+        flag="--client-certificate",
+        help="PEM file of the certificate to show to a server that asks for one",
+    )
+    client_key: Path | None = _declare(
+        "path",
+        None,
+        "BBJ_DESKTOP_CLIENT_KEY",
+        flag="--client-key",
+        help="PEM file of that certificate's key, where its file doesn't hold it",
+    )
     connect_timeout_s: float = _declare(
         "seconds",
         10.0,
@@ -170,6 +184,8 @@ class Settings:
             return Network(
                 proxy=self.proxy,
                 ca_file=self.ca_file,
+                client_certificate=self.client_certificate,
+                client_key=self.client_key,
                 connect_timeout_s=self.connect_timeout_s,
                 stall_timeout_s=self.stall_timeout_s,
             )

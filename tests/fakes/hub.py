@@ -3,7 +3,8 @@
 ``/<org>/<repo>/resolve/<revision>/<path>`` answers 302 to a content network on another port, whose address carries a
 signature that expires; ``X-Linked-ETag`` and ``X-Linked-Size`` on the redirect name the content, ``X-Repo-Commit`` the
 revision. Small files are served in place, as the Hub does for files outside its large-file storage. A renamed
-repository answers 307 to its new name, with a relative address.
+repository answers 307 to its new name, with a relative address. ``X-Error-Code`` names the reason of a refusal; to
+somebody without a valid token, a repository that isn't there answers as a private one does.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Self
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tests.fakes.release_server import Handler, ReleaseServer
 
@@ -42,9 +43,13 @@ class Hub(ReleaseServer):
         repository: ``org/name``.
         large_bytes: Files from this length on live on the content network.
         valid_s: How long an address of the content network is valid, in seconds.
-        token: Access token that is asked for; None for a public repository.
+        token: Access token that is valid.
+        private: Only its owner, who has the token, sees the repository.
+        gated: Its readers need the token.
+        revisions: Branches, tags and commits that it has.
 
     Attributes:
+        granted: Whether the token's account may read the gated repository.
         network: The content network, for its requests and faults.
         renamed: Former names of the repository.
     """
@@ -56,7 +61,10 @@ class Hub(ReleaseServer):
         repository: str = "basis/bbj-coder",
         large_bytes: int = 1024,
         valid_s: float = 60.0,
-        token: str | None = None,
+        token: str = "hf_secret",
+        private: bool = False,
+        gated: bool = False,
+        revisions: Collection[str] = ("main",),
     ) -> None:
         self.repository = repository
         self.repository_files = files
@@ -64,6 +72,10 @@ class Hub(ReleaseServer):
         self.large_bytes = large_bytes
         self.valid_s = valid_s
         self.token = token
+        self.private = private
+        self.gated = gated
+        self.granted = True
+        self.revisions = revisions
         self.network = _Network({_name(content): content for content in files.values()})
         super().__init__({})
 
@@ -72,20 +84,30 @@ class Hub(ReleaseServer):
         return f"{self.address}/{self.repository}/resolve/main"
 
     def answer(self, handler: Handler, path: str) -> bool:
-        parts = path.split("/", 4)
+        raw = urlsplit(handler.path).path.lstrip("/")  # a revision's own slashes are quoted
+        parts = [unquote(part) for part in raw.split("/", 4)]
         if len(parts) != 5 or parts[2] != "resolve":
             return False
         name = "/".join(parts[:2])
         if name in self.renamed:
-            new = f"/{self.repository}/resolve/{parts[3]}/{quote(parts[4])}"
+            new = f"/{self.repository}/resolve/{quote(parts[3], safe='')}/{quote(parts[4])}"
             handler.head(307, {"Location": new, "Content-Length": "0"})
-        elif self.token is not None and handler.current.headers.get("authorization") != f"Bearer {self.token}":
-            handler.head(401, {"Content-Length": "0", "X-Error-Code": "GatedRepo"})
-        elif name != self.repository or parts[4] not in self.repository_files:
-            handler.head(404, {"Content-Length": "0", "X-Error-Code": "EntryNotFound"})
+        elif (refusal := self._refusal(handler, name, *parts[3:])) is not None:
+            status, code = refusal
+            handler.head(status, {"Content-Length": "0", "X-Error-Code": code})
         else:
             return self._send(handler, path, self.repository_files[parts[4]])
         return True
+
+    def _refusal(self, handler: Handler, name: str, revision: str, path: str) -> tuple[int, str] | None:
+        known = handler.current.headers.get("authorization") == f"Bearer {self.token}"
+        if name != self.repository or (self.private and not known):
+            return (404 if known else 401), "RepoNotFound"
+        if self.gated and not (known and self.granted):
+            return (403 if known else 401), "GatedRepo"
+        if revision not in self.revisions:
+            return 404, "RevisionNotFound"
+        return None if path in self.repository_files else (404, "EntryNotFound")
 
     def _send(self, handler: Handler, path: str, content: bytes) -> bool:
         if len(content) < self.large_bytes:

@@ -61,13 +61,6 @@ def test_a_renamed_repository_is_found(hub: Hub) -> None:
     source.close()
 
 
-def test_another_repository_is_not_found(hub: Hub) -> None:
-    source = open_source(f"{hub.address}/basis/other/resolve/main", NETWORK)
-    with pytest.raises(NotFoundError):
-        source.read("blobs/model.gguf", limit_bytes=10, cancel=Cancel())
-    source.close()
-
-
 class _Served(Mapping[str, bytes]):
     """What a simulated registry serves, as the files of a repository."""
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from bbj_desktop.core.errors import UserInputError
 from bbj_desktop.core.network import Network
+from bbj_desktop.services.transfer.credentials import finder
 from bbj_desktop.services.transfer.folder import FolderSource
 from bbj_desktop.services.transfer.source import Source
 
@@ -15,7 +16,8 @@ def open_source(address: str, network: Network) -> Source:
     """Makes the source that an address stands for; nothing is read or connected to yet.
 
     Args:
-        address: ``https://host/folder``, ``http://…``, ``file:///folder``, or the path of a folder.
+        address: ``https://host/folder``, ``http://…``, ``hf://org/repo[@revision]``, ``file:///folder``, or the path
+            of a folder.
         network: How to reach other machines.
 
     Raises:
@@ -26,7 +28,11 @@ def open_source(address: str, network: Network) -> Source:
         case "http" | "https":
             from bbj_desktop.services.transfer.web import WebSource  # httpx takes long to import
 
-            return WebSource(address, network)
+            return WebSource(address, network, login=finder(address))
+        case "hf":
+            from bbj_desktop.services.transfer.hub import HubSource
+
+            return HubSource(address, network)
         case "file":
             return FolderSource(address, _path_of(address))
         case "":
@@ -34,7 +40,7 @@ def open_source(address: str, network: Network) -> Source:
         case _:
             raise UserInputError(
                 f"{address!r} begins with {scheme}://, which isn't known here.",
-                hint="A registry's address begins with https://, http:// or file://, or is the path of a folder.",
+                hint="A registry's address begins with https://, http://, hf:// or file://, or is a folder's path.",
             )
 
 

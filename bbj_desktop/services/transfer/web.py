@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -27,14 +28,16 @@ from bbj_desktop.core.errors import (
 )
 from bbj_desktop.core.network import DIRECT, Network
 from bbj_desktop.core.progress import Cancel
+from bbj_desktop.services.transfer.credentials import Finder
 from bbj_desktop.services.transfer.failures import FOREIGN, check_status, translate
 from bbj_desktop.services.transfer.source import parts_of
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
+_WHO_ARE_YOU = frozenset({401, 403})
 _SMALL_BODY_BYTES = 64 * 1024  # a redirect's body up to this is read, so that the connection can be used again
 
 
-class _Line:
+class Line:
     """A client for one request at a time, which another thread can wake.
 
     A read that waits for bytes ends when the socket below it is shut down; httpcore tells through its trace extension
@@ -142,7 +145,7 @@ class WebStream:
 class _Guard:
     """Makes ``with guard():`` turn foreign exceptions into ours, or into Cancelled when that is why they came."""
 
-    def __init__(self, line: _Line, cancel: Cancel, what: str) -> None:
+    def __init__(self, line: Line, cancel: Cancel, what: str) -> None:
         self._line = line
         self._cancel = cancel
         self._what = what
@@ -167,20 +170,26 @@ class WebSource:
         address: ``http://`` or ``https://`` address of the folder. A user name and password in it go to that server
             only.
         network: How to reach it.
+        login: Looks up who we are to that server; called once, when it first answers 401 or 403. The answer is sent to
+            that server only, not to where it redirects.
 
     Attributes:
         address: Without credentials.
+        hosts: The servers that were asked so far, redirects included, e.g. ``cdn.example.org:8443``.
 
     Raises:
         UserInputError: The address or the file of certificates can't be used.
     """
 
-    def __init__(self, address: str, network: Network) -> None:
+    def __init__(self, address: str, network: Network, *, login: Finder | None = None) -> None:
         self._base = _base(address)
         self.address = str(self._base.copy_with(username=None, password=None)).rstrip("/")
+        self.hosts: set[str] = set()
+        self._login = None if self._base.userinfo else login
+        self._known_login: str | None = None
         self._network = network
         self._context: ssl.SSLContext | None = None
-        self._idle: list[_Line] = []
+        self._idle: list[Line] = []
         self._lock = threading.Lock()
 
     def read(self, path: str, *, limit_bytes: int, cancel: Cancel) -> bytes:
@@ -219,6 +228,7 @@ class WebSource:
             with guard(), line.wakes_after(self._network.connect_timeout_s + self._network.stall_timeout_s):
                 response = self._ask(line, url, _headers(offset, length, validator), what)
             try:
+                self._check(response, what)
                 _refuse_unusable(response, what, validator)
                 pace = _Pace(self._network, what)
                 stream = WebStream(response, what, offset=offset, length=length, pace=pace, guard=guard)
@@ -229,21 +239,61 @@ class WebSource:
                 with suppress(*FOREIGN):
                     response.close()
 
-    def _ask(self, line: _Line, url: httpx.URL, headers: dict[str, str], what: str) -> httpx.Response:
+    def _ask(self, line: Line, url: httpx.URL, headers: dict[str, str], what: str) -> httpx.Response:
         """Sends a request and follows its redirects; httpx's own way would hand https over to http."""
         for _ in range(self._network.max_redirects + 1):
-            request = line.client.build_request("GET", url, headers=headers, extensions={"trace": line.trace})
-            response = line.client.send(request, stream=True, follow_redirects=False)
+            response = self._send_as_known(line, url, headers)
             if not response.has_redirect_location:
                 return response
-            if int(response.headers.get("content-length", _SMALL_BODY_BYTES + 1)) <= _SMALL_BODY_BYTES:
-                response.read()
-            response.close()
+            drop(response)
             url = _redirected(url, response, what)
         raise ServerError(f"{what} is redirected again and again.", status=response.status_code)
 
+    def _send_as_known(self, line: Line, url: httpx.URL, headers: dict[str, str]) -> httpx.Response:
+        """Says who we are where we are asked for it; elsewhere, e.g. at a content network, never."""
+        if _origin(url) != _origin(self._base):
+            return self._send(line, url, headers)
+        given = self._known_login
+        response = self._send(line, url, headers, given)
+        if given is not None or response.status_code not in _WHO_ARE_YOU:
+            return response
+        found = self._find_login()
+        if found is None:
+            return response
+        drop(response)
+        return self._send(line, url, headers, found)
+
+    def _send(self, line: Line, url: httpx.URL, headers: dict[str, str], login: str | None = None) -> httpx.Response:
+        self.hosts.add(url.netloc.decode("ascii"))
+        headers = headers if login is None else {**headers, "authorization": login}
+        request = line.client.build_request("GET", url, headers=headers, extensions={"trace": line.trace})
+        return line.client.send(request, stream=True, follow_redirects=False)
+
+    def _find_login(self) -> str | None:
+        with self._lock:
+            if self._login is not None:
+                self._known_login, self._login = self._login(), None
+            return self._known_login
+
+    def _check(self, response: httpx.Response, what: str) -> None:
+        """Accepts 200 and 206, as ``check_status``, and says how to log in."""
+        if response.status_code == httpx.codes.UNAUTHORIZED and _origin(response.url) == _origin(self._base):
+            raise self._refused(response, what)
+        check_status(response, what)
+
+    def _refused(self, response: httpx.Response, what: str) -> ServerError:
+        """The error for a server that wants to know who we are, or knows and says no."""
+        known = self._known_login is not None or self._base.userinfo
+        return ServerError(
+            f"{what} doesn't accept the credentials that are kept for it."
+            if known
+            else f"{what} is for those only who log in.",
+            status=response.status_code,
+            hint=f"Type: bbj-desktop registry login {self.address}",
+        )
+
     @contextmanager
-    def _lent(self, cancel: Cancel) -> Iterator[_Line]:
+    def _lent(self, cancel: Cancel) -> Iterator[Line]:
         with self._lock:
             line = self._idle.pop() if self._idle else None
         line = line or self._new_line()
@@ -254,18 +304,29 @@ class WebSource:
             forget()
             self._take_back(line)
 
-    def _take_back(self, line: _Line) -> None:
+    def _take_back(self, line: Line) -> None:
         if line.woken:
             line.client.close()
             return
         with self._lock:
             self._idle.append(line)
 
-    def _new_line(self) -> _Line:
+    def _new_line(self) -> Line:
         with self._lock:
             self._context = self._context or tls_context(self._network)
             context = self._context
-        return _Line(_client(self._network, context))
+        return Line(_client(self._network, context))
+
+
+def drop(response: httpx.Response) -> None:
+    """Ends an answer that isn't wanted, so that its connection can be used again where that is cheap."""
+    if int(response.headers.get("content-length", _SMALL_BODY_BYTES + 1)) <= _SMALL_BODY_BYTES:
+        response.read()
+    response.close()
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port  # httpx leaves the scheme's own port out
 
 
 def _base(address: str) -> httpx.URL:
@@ -281,10 +342,10 @@ def _base(address: str) -> httpx.URL:
 
 
 def tls_context(network: Network) -> ssl.SSLContext:
-    """Trusts what the operating system trusts, and ``network.ca_file``.
+    """Trusts what the operating system trusts, and ``network.ca_file``; shows ``network.client_certificate``.
 
     Raises:
-        UserInputError: That file can't be used.
+        UserInputError: One of those files can't be used.
     """
     context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if network.ca_file is not None:
@@ -295,7 +356,22 @@ def tls_context(network: Network) -> ssl.SSLContext:
                 f"{network.ca_file} can't be used as a file of certificates: {error.strerror or error}.",
                 hint="It must be a readable PEM file.",
             ) from error
+    if network.client_certificate is not None:
+        _show_certificate(context, network.client_certificate, network.client_key)
     return context
+
+
+def _show_certificate(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    try:
+        # without a password given, OpenSSL would ask for one on the terminal
+        context.load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        detail = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise UserInputError(
+            f"{certificate} can't be used as a client certificate: {detail}.",
+            hint="It must be a readable PEM file with its key, or client_key must name the key's; the key without a "
+            "passphrase.",
+        ) from error
 
 
 def _client(network: Network, context: ssl.SSLContext) -> httpx.Client:
