@@ -232,6 +232,12 @@ def _declare_registry(commands: _Commands) -> None:
     for action, what in (("add", "read the registry from there, too"), ("remove", "don't read it from there any more")):
         parser = mirror.add(action, f"registry:{action}_mirror", what)
         parser.add_argument("address", metavar="ADDRESS", help="http(s)://…, file://… or a folder")
+    login = registry.add("login", "login:login", "keep a token or password for its server in the keyring")
+    logout = registry.add("logout", "login:logout", "remove that token or password")
+    for parser in (login, logout):
+        parser.add_argument(
+            "address", nargs="?", metavar="ADDRESS", help="https://… or hf://…; default: the one in use"
+        )
     create = registry.add("create", "registry:create", "create an empty registry and its encrypted keys")
     publish = registry.add("publish", "registry:publish", "sign and publish a release")
     publish.add_argument("draft", metavar="DRAFT", help="the release's description (JSON), beside its GGUF files")

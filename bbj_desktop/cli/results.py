@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 
 from bbj_desktop.actions.doctoring import Finding
+from bbj_desktop.actions.login import Login
 from bbj_desktop.actions.purging import Ours
 from bbj_desktop.actions.registering import RegistryView
 from bbj_desktop.cli.screen import JSON_FORMAT
@@ -328,6 +329,19 @@ class RegistryMirrorResult(_Result):
     registry: RegistryView
 
 
+class RegistryLoginResult(_Result):
+    login: Login
+
+
+class RegistryLogoutResult(_Result):
+    """Attributes:
+    removed: Whether there was one.
+    """
+
+    origin: str
+    removed: bool
+
+
 class RegistryCreateResult(_Result):
     folder: Path
     keys: Path
@@ -428,6 +442,8 @@ RESULTS: dict[str, type[BaseModel]] = {
     "registry forget": RegistryForgetResult,
     "registry mirror add": RegistryMirrorResult,
     "registry mirror remove": RegistryMirrorResult,
+    "registry login": RegistryLoginResult,
+    "registry logout": RegistryLogoutResult,
     "registry create": RegistryCreateResult,
     "registry publish": RegistryReleaseResult,
     "registry refresh": RegistryRefreshResult,
