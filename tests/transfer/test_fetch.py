@@ -170,3 +170,10 @@ def test_what_is_missing_is_known_without_reading(server: ReleaseServer, destina
     assert bytes_missing(INDEX, destination) == len(CONTENT)
     download(server.address, destination)
     assert bytes_missing(INDEX, destination) == 0
+
+
+def test_the_speed_can_be_bounded(server: ReleaseServer, destination: Path) -> None:
+    begun = time.monotonic()
+    download(server.address, destination, limits=Limits(bytes_per_s=2 * len(CONTENT)))
+    assert time.monotonic() - begun >= 0.5
+    assert destination.read_bytes() == CONTENT

@@ -30,7 +30,7 @@ from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.transfer.fetch import Fetched, Limits, bytes_missing, fetch
 from bbj_desktop.services.transfer.partial import note_path, part_path
 from bbj_desktop.services.transfer.sources import open_source
-from tests.fakes.payload import CHUNK, digest_of, index_of, payload
+from tests.fakes.payload import CHUNK, index_of, payload
 from tests.fakes.release_server import Fault, ReleaseServer
 
 CONTENT = payload(20)
@@ -180,14 +180,6 @@ def test_a_sign_in_page_in_its_place_is_refused(server: ReleaseServer, destinati
     server.always = Fault(content=b"<html>Please sign in</html>", no_range=True)
     with pytest.raises(MixAndMatchError, match="were signed"):
         download(server, destination)
-
-
-def test_an_index_that_contradicts_its_file_is_refused(server: ReleaseServer, destination: Path) -> None:
-    wrong = INDEX.model_copy(update={"file": INDEX.file.model_copy(update={"digest": digest_of(b"other")})})
-    with pytest.raises(DigestError):
-        download(server, destination, index=wrong)
-    assert not destination.exists()
-    assert not part_path(destination).exists()
 
 
 def test_a_shortened_answer_is_asked_again(server: ReleaseServer, destination: Path) -> None:

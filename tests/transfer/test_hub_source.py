@@ -54,6 +54,13 @@ def test_an_address_that_has_expired_is_asked_for_anew(hub: Hub, tmp_path: Path)
     assert download(hub, tmp_path / "model") == CONTENT
 
 
+def test_a_signed_address_that_expires_meanwhile_does_not_matter(tmp_path: Path) -> None:
+    with Hub({"blobs/model.gguf": CONTENT}, valid_s=0.15) as hub:
+        hub.network.always = Fault(rate_bytes_per_s=2_000_000)  # half a second in all: several lifetimes
+        assert download(hub, tmp_path / "model") == CONTENT
+        assert hub.network.sent_bytes() == len(CONTENT)
+
+
 def test_a_renamed_repository_is_found(hub: Hub) -> None:
     hub.renamed.add("basis/old-name")
     source = open_source(f"{hub.address}/basis/old-name/resolve/main", NETWORK)

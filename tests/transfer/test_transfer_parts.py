@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbj_desktop.core.errors import ConnectError, DigestError, ServerError
-from bbj_desktop.core.progress import Event, Transfer
+from bbj_desktop.core.errors import Cancelled, ConnectError, DigestError, ServerError
+from bbj_desktop.core.progress import Cancel, Event, Transfer
 from bbj_desktop.services.meter import Meter
 from bbj_desktop.services.transfer.board import Board
 from bbj_desktop.services.transfer.partial import parse_note
-from bbj_desktop.services.transfer.patience import Limits, Patience
+from bbj_desktop.services.transfer.patience import Limits, Patience, Throttle
 from tests.fakes.payload import index_of, payload
 
 INDEX = index_of(payload(5))
@@ -99,3 +99,32 @@ def test_wrong_digests_have_a_bound_of_their_own() -> None:
 
 def test_the_servers_wish_counts_when_it_is_longer() -> None:
     assert Patience(Limits()).wait_s(ServerError("busy", status=503, retry_after_s=20.0)) == 20.0
+
+
+def test_a_bound_of_the_speed_holds_for_all_threads_together() -> None:
+    now = [0.0]
+    waits = []
+    throttle = Throttle(1000, lambda: now[0])
+
+    class _Noted(Cancel):
+        def wait(self, seconds: float) -> None:
+            waits.append(seconds)
+
+    for _ in range(3):  # at the same moment
+        throttle.wait_for(500, _Noted())
+    now[0] = 60.0  # a pause isn't made up for
+    throttle.wait_for(500, _Noted())
+    assert waits == [0.5, 1.0, 1.5, 0.5]
+
+
+def test_without_a_bound_nobody_waits() -> None:
+    cancel = Cancel()
+    cancel.cancel()
+    Throttle(None).wait_for(10**12, cancel)
+
+
+def test_a_wait_for_the_bound_ends_when_told_to() -> None:
+    cancel = Cancel()
+    cancel.cancel()
+    with pytest.raises(Cancelled):
+        Throttle(1).wait_for(10**12, cancel)

@@ -16,11 +16,11 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from bbj_desktop.core.errors import StoreAccessError
-from bbj_desktop.core.release import ChunkIndex
+from bbj_desktop.core.release import Chunk, ChunkIndex, FileReference
 from bbj_desktop.services.store.disk import Disk, DiskFile, pieces_of
 
 NOTE_FORMAT = 1
@@ -123,47 +123,19 @@ def parse_note(text: bytes, index: ChunkIndex) -> frozenset[int] | None:
     return frozenset(number for number in numbers if number < count)
 
 
-class WholeHash:
-    """The digest of the whole file, taken from its beginning as far as it is verified.
+def chunk_is_right(path: Path, chunk: Chunk, offset: int, each: Callable[[], None]) -> bool:
+    """Hashes a chunk on disk; ``each`` is called before each piece and may raise Cancelled."""
+    return _digest_of(path, offset, chunk.length_bytes, each) == chunk.digest
 
-    Attributes:
-        next: Number of the first chunk that isn't in it yet.
-    """
 
-    def __init__(self, path: Path, index: ChunkIndex) -> None:
-        self.next = 0
-        self._path = path
-        self._chunks = index.chunks
-        self._offset = 0
-        self._sha = hashlib.sha256()
+def file_is_right(path: Path, file: FileReference, each: Callable[[], None]) -> bool:
+    """Hashes a whole file; ``each`` is called before each piece and may raise Cancelled."""
+    return _digest_of(path, 0, file.length_bytes + 1, each) == file.digest
 
-    def check(self, number: int, offset: int, each: Callable[[], None]) -> bool:
-        """Hashes a chunk on disk; it goes into the whole if it is right and the next one."""
-        chunk = self._chunks[number]
-        own, whole = hashlib.sha256(), self._sha.copy()
-        for piece in pieces_of(self._path, offset, chunk.length_bytes):
-            each()
-            own.update(piece)
-            if number == self.next:
-                whole.update(piece)
-        right = f"sha256:{own.hexdigest()}" == chunk.digest
-        if right and number == self.next:
-            self._take(whole)
-        return right
 
-    def advance(self, is_verified: Callable[[int], bool]) -> Iterator[None]:
-        """Takes in every chunk that is verified and next; yields after each."""
-        while self.next < len(self._chunks) and is_verified(self.next):
-            for piece in pieces_of(self._path, self._offset, self._chunks[self.next].length_bytes):
-                self._sha.update(piece)
-            self._take(self._sha)
-            yield
-
-    def _take(self, sha: hashlib._Hash) -> None:
-        self._sha = sha
-        self._offset += self._chunks[self.next].length_bytes
-        self.next += 1
-
-    @property
-    def digest(self) -> str:
-        return f"sha256:{self._sha.hexdigest()}"
+def _digest_of(path: Path, offset: int, length: int, each: Callable[[], None]) -> str:
+    sha = hashlib.sha256()
+    for piece in pieces_of(path, offset, length):
+        each()
+        sha.update(piece)
+    return f"sha256:{sha.hexdigest()}"

@@ -1,0 +1,209 @@
+"""One of the threads that bring a file: takes runs of chunks, asks a mirror for them, hashes and writes what comes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from bbj_desktop.core.errors import (
+    BBjDesktopError,
+    ChangedError,
+    DigestError,
+    MixAndMatchError,
+    NotFoundError,
+    TransportError,
+    TrustError,
+)
+from bbj_desktop.core.progress import Cancel, Remark
+from bbj_desktop.core.release import ChunkIndex
+from bbj_desktop.services.store.disk import DiskFile
+from bbj_desktop.services.transfer.board import Board
+from bbj_desktop.services.transfer.mirrors import Mirrors
+from bbj_desktop.services.transfer.partial import Partial
+from bbj_desktop.services.transfer.patience import Limits, Patience, Throttle, may_pass
+from bbj_desktop.services.transfer.source import ByteStream
+
+_PIECE_BYTES = 128 * 1024  # at least so much is hashed and written at once: few system calls, little memory
+
+
+class Worker:
+    """One thread: takes runs from the board until there are none.
+
+    Args:
+        number: Its number among the threads; they begin at different mirrors.
+        mirrors: Where from.
+        path: The file's path in each of them.
+        index: Signed digests of the chunks.
+        board: Gives out the chunks.
+        partial: Takes them in.
+        stop: Ends it at once.
+        limits: Patience.
+        throttle: Shared by all threads of the download.
+        remark: Told what the user should know.
+
+    Attributes:
+        received_bytes: Content that came to this thread.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        mirrors: Mirrors,
+        path: str,
+        index: ChunkIndex,
+        board: Board,
+        partial: Partial,
+        stop: Cancel,
+        limits: Limits,
+        throttle: Throttle,
+        remark: Callable[[Remark], None],
+    ) -> None:
+        self.received_bytes = 0
+        self._number = number
+        self._mirrors = mirrors
+        self._path = path
+        self._index = index
+        self._board = board
+        self._partial = partial
+        self._stop = stop
+        self._limits = limits
+        self._throttle = throttle
+        self._remark = remark
+        self._source = mirrors.pick(number)
+        self._patience = Patience(limits)
+        self._validator: str | None = None
+
+    def run(self) -> None:
+        with self._partial.open() as file:
+            while run := deque(self._board.take()):
+                self._bring(run, file)
+
+    def _bring(self, run: deque[int], file: DiskFile) -> None:
+        while run:
+            self._choose_mirror()
+            try:
+                self._ask(run, file)
+            except ChangedError as error:
+                self._validator = None
+                self._go_on_after(error)
+            except (TransportError, DigestError, MixAndMatchError, NotFoundError) as error:
+                self._go_on_after(error)
+
+    def _choose_mirror(self) -> None:
+        """Another mirror has its own ETags and deserves fresh patience."""
+        source = self._mirrors.pick(self._number)
+        if source is not self._source:
+            self._source = source
+            self._patience = Patience(self._limits)
+            self._validator = None
+
+    def _go_on_after(self, error: BBjDesktopError) -> None:
+        """Turns to another mirror, or waits for another try with the last one. Raises when there is neither."""
+        tried_enough = self._patience.failures + 1 >= self._limits.mirror_attempts
+        unfit = tried_enough or isinstance(error, TrustError) or not may_pass(error)
+        if unfit and self._mirrors.set_aside(self._source, error):
+            self._remark(Remark(f"{self._source.address} is set aside: {error.message}", "warning"))
+            return
+        try:
+            seconds = self._patience.wait_s(error)
+        except BBjDesktopError:
+            verdict = self._mirrors.verdict(error)
+            if verdict is error:
+                raise
+            raise verdict from error
+        self._remark(Remark(f"{error.message} Next try in {seconds:.0f} s.", "warning"))
+        self._stop.wait(seconds)
+
+    def _ask(self, run: deque[int], file: DiskFile) -> None:
+        """One request for a run; each verified chunk leaves the run."""
+        first, last = run[0], run[-1]
+        offset = self._board.offsets[first]
+        length = self._board.offsets[last] + self._board.lengths[last] - offset
+        with self._source.stream(
+            self._path, offset=offset, length=length, validator=self._validator, cancel=self._stop
+        ) as stream:
+            self._look_at(stream)
+            if stream.ranged:
+                self._board.grant_ranges()
+            else:
+                run.extend(self._board.take_rest())
+            reader = _Reader(stream, self._path, self._count)
+            while run:
+                reader.skip_to(self._board.offsets[run[0]])
+                self._verify(run[0], reader, file)
+                self._partial.add(run[0])
+                self._board.verified(run.popleft())
+                self._patience.reset()
+
+    def _look_at(self, stream: ByteStream) -> None:
+        expected = self._index.file.length_bytes
+        if stream.total_bytes not in {None, expected}:
+            raise MixAndMatchError(
+                f"{self._source.address}/{self._path} has {stream.total_bytes} bytes; {expected} were signed.",
+                hint="Does something else answer there, e.g. a sign-in page? Else tell who runs the registry.",
+            )
+        self._validator = stream.validator
+
+    def _count(self, received_bytes: int) -> None:
+        self.received_bytes += received_bytes
+        self._throttle.wait_for(received_bytes, self._stop)
+
+    def _verify(self, number: int, reader: _Reader, file: DiskFile) -> None:
+        """Writes a chunk as it comes. Raises DigestError if it isn't the signed one: then it doesn't count."""
+        chunk = self._index.chunks[number]
+        sha = hashlib.sha256()
+        position = self._board.offsets[number]
+        for piece in reader.pieces(chunk.length_bytes):
+            sha.update(piece)
+            file.write_at(position, piece)
+            position += len(piece)
+        actual = f"sha256:{sha.hexdigest()}"
+        if actual != chunk.digest:
+            raise DigestError(
+                f"Part {number} of {self._path} from {self._source.address} isn't what was signed.",
+                expected=chunk.digest,
+                actual=actual,
+                hint="The file there, or the way to it, is damaged or tampered with: tell who runs the registry.",
+            )
+
+
+class _Reader:
+    """Hands out exactly as many bytes of a stream as asked for, in pieces of a good size; ``count`` is told all."""
+
+    def __init__(self, stream: ByteStream, what: str, count: Callable[[int], None]) -> None:
+        self._count = count
+        self._pieces = iter(stream)
+        self._position = stream.offset
+        self._what = what
+        self._rest = memoryview(b"")
+
+    def skip_to(self, offset: int) -> None:
+        for _ in self.pieces(offset - self._position):
+            pass
+
+    def pieces(self, count: int) -> Iterator[bytes | memoryview]:
+        while count > 0:
+            piece = self._some(count)
+            count -= len(piece)
+            self._position += len(piece)
+            yield piece
+
+    def _some(self, count: int) -> bytes | memoryview:
+        """At most ``count`` bytes; fewer only when a good size has come. What comes in that size isn't copied."""
+        parts: list[memoryview] = []
+        length = 0
+        while length < min(count, _PIECE_BYTES):
+            part = (self._rest or self._next())[: count - length]
+            self._rest = self._rest[len(part) :]
+            parts.append(part)
+            length += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _next(self) -> memoryview:
+        piece = next(self._pieces, None)
+        if piece is None:
+            raise TransportError(f"{self._what} ended before its end.", hint="Try again.")
+        self._count(len(piece))
+        self._rest = memoryview(piece)
+        return self._rest
