@@ -73,8 +73,17 @@ class Disk:
     """
 
     def make_folder(self, path: Path) -> None:
+        """Makes a folder and those above it, and makes their names last."""
+        if path.is_dir():
+            return
+        if not path.parent.exists():
+            self.make_folder(path.parent)
+        self.make_one_folder(path)
+        self.fsync_folder(path.parent)
+
+    def make_one_folder(self, path: Path) -> None:
         with _wrapped(path, "be made"):
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(exist_ok=True)
 
     def open(self, path: Path) -> DiskFile:
         """Opens for writing at offsets; made when it isn't there, never truncated."""
