@@ -102,7 +102,7 @@ def test_a_mirror_in_the_middle_of_its_own_update_is_set_aside(simulator: Regist
     assert registry.source is simulator
 
 
-def test_closing_closes_every_source(simulator: RegistrySimulator, state: Path) -> None:
+def test_closing_closes_every_source(state: Path) -> None:
     closed: list[str] = []
 
     class Closing(RegistrySimulator):

@@ -6,7 +6,7 @@ Importing this is cheap; python-tuf is loaded when the first registry is read.
 from __future__ import annotations
 
 import hashlib
-import os
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -45,6 +45,7 @@ from bbj_desktop.core.release import (
 from bbj_desktop.services.locking import FileLock
 from bbj_desktop.services.registry.layout import METADATA, blob_path, catalogue_target
 from bbj_desktop.services.registry.root import describe_root, identity_of
+from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.transfer.source import Source
 
 if TYPE_CHECKING:
@@ -114,11 +115,11 @@ class Registry:
             FormatError: ``initial_root`` isn't a root.
             StoreAccessError: ``state`` can't be read or written.
         """
-        kept = _read_if_there(state / INITIAL_ROOT_FILE)
+        kept = _whole(_read_if_there(state / INITIAL_ROOT_FILE))
         if kept is None and initial_root is None:
             raise NoTrustedRootError(
-                f"There is no trusted root for the registry {source.address}.",
-                hint="Add the registry with its root file and compare the fingerprint.",
+                f"There is no trusted root for the registry {source.address}, or it is damaged.",
+                hint="Compare the fingerprint of its root file and type: bbj-desktop registry add ADDRESS --root FILE",
             )
         if kept is None and initial_root is not None:
             describe_root(initial_root)
@@ -168,11 +169,10 @@ class Registry:
         self.remarks = tuple(map(_set_aside, self.sources, failures))
 
     def _refreshed_from(self, source: Source, cancel: Cancel) -> View:
-        from bbj_desktop.services.registry.trust import SourceFetcher, View, issued_at
+        from bbj_desktop.services.registry.trust import SourceFetcher, View
 
         now = self._now()
-        time = max(now, issued_at(self._state) or now)  # a clock that lags doesn't prolong old metadata
-        view = View(SourceFetcher(source), self._state, self._initial_root, address=source.address, time=time)
+        view = View(SourceFetcher(source), self._state, self._initial_root, address=source.address, time=now)
         view.refresh(cancel)
         _write_whole(self._state / CHECKED_FILE, now.isoformat().encode())
         return view
@@ -201,13 +201,11 @@ class Registry:
             NotFoundError: This channel was never read here.
             TrustError: The state on this machine isn't what was signed.
         """
-        from bbj_desktop.services.registry.trust import CacheFetcher, View, issued_at
+        from bbj_desktop.services.registry.trust import CacheFetcher, View
 
         with self._locked():
-            issued = issued_at(self._state)
             fetcher = CacheFetcher(self._state / METADATA)
-            time = issued or self._now()
-            view = View(fetcher, self._state, self._initial_root, address=self.source.address, time=time)
+            view = View(fetcher, self._state, self._initial_root, address=self.source.address, time=None)
             view.refresh(cancel)
         return self._offering(view, channel, cancel, app_version)
 
@@ -387,18 +385,21 @@ def _read_if_there(path: Path) -> bytes | None:
         raise StoreAccessError(f"{path} can't be read: {error.strerror}.") from error
 
 
+def _whole(root: bytes | None) -> bytes | None:
+    """A root file, or None for what a failing disk made of it."""
+    try:
+        return root if root and isinstance(json.loads(root), dict) else None
+    except ValueError:
+        return None
+
+
 def _write_whole(path: Path, data: bytes) -> None:
-    """Writes a small file so that it is there whole or not at all."""
-    temporary = path.with_name(f"{path.name}.new")
+    """Writes a small file so that it is there whole or not at all, power cut or not."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
     except OSError as error:
         raise StoreAccessError(f"{path} can't be written: {error.strerror}.") from error
+    Disk().write_atomic(path, data)
 
 
 def _was_trusted(state: Path, root: bytes) -> bool:

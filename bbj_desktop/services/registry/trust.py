@@ -1,18 +1,17 @@
 """The edge to python-tuf: its client on our sources, its exceptions as ours, its clock as we want it.
 
 What TUF demands of a client is python-tuf's work (pinned to one version, whose habits the tests record). Only this
-module and ``root.py`` import it on the reading side, and only when a registry is really read: it takes a quarter of a
-second.
+module, ``updater.py`` and ``root.py`` import it on the reading side, and only when a registry is really read: it takes
+a quarter of a second.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from securesystemslib.exceptions import Error as SecuresystemslibError
@@ -37,7 +36,6 @@ from tuf.api.exceptions import (
 from tuf.api.serialization import DeserializationError
 from tuf.ngclient.config import UpdaterConfig
 from tuf.ngclient.fetcher import FetcherInterface
-from tuf.ngclient.updater import Updater
 
 from bbj_desktop.core.errors import (
     BBjDesktopError,
@@ -53,7 +51,8 @@ from bbj_desktop.core.errors import (
     TrustError,
 )
 from bbj_desktop.core.progress import Cancel
-from bbj_desktop.services.registry.layout import ISSUED, METADATA, TARGETS
+from bbj_desktop.services.registry.layout import METADATA, TARGETS, TIMESTAMP
+from bbj_desktop.services.registry.updater import TrustedUpdater
 from bbj_desktop.services.transfer.source import Source
 
 FORBIDDEN = 403
@@ -184,12 +183,17 @@ class CacheFetcher(FetcherInterface):
         self.cancel = Cancel()
 
     def _fetch(self, url: str) -> Iterator[bytes]:
-        if url != f"{METADATA}/timestamp.json":
-            raise DownloadHTTPError(url, NOT_FOUND)
+        if url.endswith(".root.json"):
+            raise DownloadHTTPError(url, NOT_FOUND)  # the end of the walk along the roots
         try:
+            if url != TIMESTAMP:
+                raise FileNotFoundError(url)
             yield (self._metadata / "timestamp.json").read_bytes()
         except FileNotFoundError as error:
-            raise DownloadHTTPError(url, NOT_FOUND) from error
+            raise NotFoundError(
+                f"{url} was never read on this machine, or what was read isn't trusted any more.",
+                hint="Read the registry again while it can be reached.",
+            ) from error
 
 
 class View:
@@ -200,7 +204,7 @@ class View:
         state: Folder for trusted metadata; python-tuf keeps it in ``metadata/``, targets are cached in ``targets/``.
         initial_root: The first trusted root.
         address: For messages.
-        time: The time at which expiry is judged (UTC).
+        time: The operating system's time (UTC), see ``TrustedUpdater``; None judges no expiry.
 
     Raises:
         TrustError: The metadata isn't what was signed; each attack has its own class.
@@ -210,7 +214,13 @@ class View:
     """
 
     def __init__(
-        self, fetcher: SourceFetcher | CacheFetcher, state: Path, initial_root: bytes, *, address: str, time: datetime
+        self,
+        fetcher: SourceFetcher | CacheFetcher,
+        state: Path,
+        initial_root: bytes,
+        *,
+        address: str,
+        time: datetime | None,
     ) -> None:
         self._fetcher = fetcher
         self._address = address
@@ -218,17 +228,7 @@ class View:
         with translated(address):
             (state / METADATA).mkdir(parents=True, exist_ok=True)
             self._targets.mkdir(exist_ok=True)
-            self._updater = Updater(
-                str(state / METADATA),
-                f"{METADATA}/",
-                target_base_url=f"{TARGETS}/",
-                fetcher=fetcher,
-                config=LIMITS,
-                bootstrap=initial_root,
-            )
-            # WORKAROUND: python-tuf takes the time from the operating system and has no argument for another one
-            # (theupdateframework/python-tuf, ngclient/_internal/trusted_metadata_set.py, 7.0.1).
-            self._updater._trusted_set.reference_time = time  # noqa: SLF001 - see above
+            self._updater = TrustedUpdater(state / METADATA, fetcher, LIMITS, initial_root=initial_root, time=time)
 
     def refresh(self, cancel: Cancel) -> None:
         """Brings the metadata up to date, from the root down. Raises as the class says, and Cancelled."""
@@ -239,7 +239,7 @@ class View:
     @property
     def expires(self) -> datetime:
         """When this state stops being accepted: the earliest end of timestamp and snapshot (UTC)."""
-        trusted = self._updater._trusted_set  # noqa: SLF001 - python-tuf shows its metadata nowhere else
+        trusted = self._updater.trusted
         return min(trusted.timestamp.expires, trusted.snapshot.expires)
 
     def read(self, target: str, cancel: Cancel) -> bytes:
@@ -259,12 +259,3 @@ class View:
             if self._updater.find_cached_target(info, path) is None:
                 self._updater.download_target(info, path)
             return Path(path).read_bytes()
-
-
-def issued_at(state: Path) -> datetime | None:
-    """When the newest trusted timestamp was signed (UTC); None without one."""
-    try:
-        signed = json.loads((state / METADATA / "timestamp.json").read_bytes())["signed"]
-        return datetime.fromisoformat(signed[ISSUED]).astimezone(UTC)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # damaged or foreign: python-tuf fetches and verifies it again
