@@ -41,7 +41,7 @@ from bbj_desktop.ui.desk import RootView, Survey
 from tests.fakes.registry import make_release
 
 GIB = 1 << 30
-FINGERPRINT = "sha256:" + "0123456789abcdef" * 4
+FINGERPRINT = " ".join(["0123", "4567", "89ab", "cdef"] * 4)
 
 PROFILE = HardwareProfile(
     os=OperatingSystem(family="windows", name="Windows 11 Pro", version="26100", architecture="x86_64"),

@@ -18,15 +18,13 @@ from bbj_desktop.ui.widgets.basics import Button, Card, ElidedLabel, label, para
 from bbj_desktop.ui.widgets.error_panel import ErrorPanel
 
 _MIDDLE = Qt.AlignmentFlag.AlignVCenter
-_GROUP = 8  # hexadecimal digits that are read aloud in one breath
 
 
-def grouped(fingerprint: str) -> str:
-    """A fingerprint in groups, as it is compared: ``1f2e3d4c 5b6a7988 …`` on two lines."""
-    digits = fingerprint.removeprefix("sha256:").replace(" ", "")
-    groups = [digits[start : start + _GROUP] for start in range(0, len(digits), _GROUP)]
+def in_two_lines(fingerprint: str) -> str:
+    """A fingerprint in the groups in which it is said everywhere (``94cd 074e …``), broken in the middle."""
+    groups = fingerprint.split(" ")
     half = (len(groups) + 1) // 2
-    return " ".join(groups[:half]) + "\n" + " ".join(groups[half:]) if half else digits
+    return " ".join(groups[:half]) + "\n" + " ".join(groups[half:])
 
 
 class FirstStartCard(Card):
@@ -112,7 +110,7 @@ class FirstStartCard(Card):
 
     def _show_root(self, root: RootView) -> None:
         self._root = root
-        self.fingerprint.setText(grouped(root.fingerprint))
+        self.fingerprint.setText(in_two_lines(root.fingerprint))
         self._clear_errors()
         self._refresh()
 
