@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 DIRECT = "direct"
 """Value of ``Network.proxy`` that stands for no proxy, whatever the system and the environment say."""
@@ -42,6 +42,12 @@ class Network(BaseModel):
     stall_timeout_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
     min_rate_bytes_per_s: Annotated[float, Field(ge=0)] = 256.0
     max_redirects: Annotated[int, Field(ge=0, le=20)] = 5
+
+    @model_validator(mode="after")
+    def _key_has_a_certificate(self) -> Self:
+        if self.client_key is not None and self.client_certificate is None:
+            raise ValueError("client_key is set, but no client_certificate that it belongs to")
+        return self
 
     @field_validator("proxy")
     @classmethod
