@@ -9,15 +9,20 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.space import VolumeNeed, check_needs, needs_of
 from bbj_desktop.actions.versions import activate_version
+from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.errors import DoesNotFitError, EngineMissingError, PublishError
+from bbj_desktop.core.ownership import Ownership, decide_ownership
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.recommendation import Candidate, ReasonKind
 from bbj_desktop.core.release import Catalogue, ChunkIndex
 from bbj_desktop.core.versions import InstalledVersion, Selection, version_key_of
 from bbj_desktop.services.registry.client import blob_path
+from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.store.store import Store
-from bbj_desktop.services.transfer.fetch import bytes_missing, fetch
+from bbj_desktop.services.transfer.donors import Donor, keep_index, recall_index
+from bbj_desktop.services.transfer.fetch import Limits, bytes_missing, fetch
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +33,13 @@ class InstallPlan(BaseModel):
     Attributes:
         key: Tag of the version, e.g. ``bbj-coder:2026.1-7b-q4_k_m``.
         to_fetch_bytes: What will really be fetched.
-        here_bytes: What is here already, from an earlier or interrupted install.
+        here_bytes: What is here already: from an earlier or interrupted install, or in other versions' files.
         disk_bytes: Further room that it takes on the store's volume.
         free_bytes: Room there now.
         folder: The store.
         refusals: Why it would be refused without force; empty when nothing speaks against it.
+        needs: The room it takes, by volume.
+        ownership: Who will own the bytes.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +52,8 @@ class InstallPlan(BaseModel):
     free_bytes: int
     folder: Path
     refusals: tuple[str, ...] = ()
+    needs: tuple[VolumeNeed, ...] = ()
+    ownership: Ownership | None = None
 
 
 class Installed(BaseModel):
@@ -81,18 +90,30 @@ def plan_install(context: Context, candidate: Candidate, cancel: Cancel) -> Inst
 
 
 def _plan(context: Context, store: Store, candidate: Candidate, index: ChunkIndex) -> InstallPlan:
-    missing = bytes_missing(index, store.blob_path(index.file.digest))
+    destination = store.blob_path(index.file.digest)
+    missing = bytes_missing(index, destination, donors_of(store))
+    room = bytes_missing(index, destination)
+    status = context.runtime(candidate.runtime).status()
     warnings = [reason.text for reason in candidate.reasons if reason.kind is ReasonKind.WARNING]
     return InstallPlan(
         candidate=candidate,
         key=version_key_of(candidate.release, candidate.variant.quantisation),
         to_fetch_bytes=missing,
         here_bytes=index.file.length_bytes - missing,
-        disk_bytes=missing,
+        disk_bytes=room,
         free_bytes=store.free_bytes(),
         folder=context.paths.store,
         refusals=() if candidate.can_run else tuple(warnings) or ("This machine can't run it.",),
+        needs=_needs(store, candidate, room, status),
+        ownership=decide_ownership(status),
     )
+
+
+def _needs(store: Store, candidate: Candidate, room: int, status: RuntimeStatus) -> tuple[VolumeNeed, ...]:
+    key = version_key_of(candidate.release, candidate.variant.quantisation)
+    known = any(each.key == key and each.registration(status.name) is not None for each in store.versions())
+    length = candidate.variant.file.length_bytes
+    return needs_of(store.root, room, status, decide_ownership(status), length, registered=known)
 
 
 def install(context: Context, plan: InstallPlan, report: Report, cancel: Cancel, *, force: bool = False) -> Installed:
@@ -116,7 +137,7 @@ def install(context: Context, plan: InstallPlan, report: Report, cancel: Cancel,
         )
     started = time.monotonic()
     store = context.open_store()
-    version, fetched, already = _bring(context, store, candidate.selection, report, cancel)
+    version, fetched, already = _bring(context, store, candidate, report, cancel, force=force)
     report(Step("register", f"Registering {version.key} with {candidate.runtime}"))
     version = register_version(context, store, version, candidate.runtime, report, cancel, force=force)
     report(Step("activate", f"Activating {version.key}"))
@@ -127,10 +148,10 @@ def install(context: Context, plan: InstallPlan, report: Report, cancel: Cancel,
 
 
 def _bring(
-    context: Context, store: Store, selection: Selection, report: Report, cancel: Cancel
+    context: Context, store: Store, candidate: Candidate, report: Report, cancel: Cancel, *, force: bool
 ) -> tuple[InstalledVersion, int, bool]:
     """The verified file and its record: (version, bytes fetched, whether it was there)."""
-    release, variant = selection.offer.release, selection.variant
+    selection, release, variant = candidate.selection, candidate.release, candidate.variant
     registry = context.open_registry()
     try:
         report(Step("plan", "Reading the signed chunk list"))
@@ -138,16 +159,31 @@ def _bring(
         _refuse_withdrawn(selection, catalogue)
         index = registry.chunk_index(variant, cancel)
         destination = store.blob_path(variant.file.digest)
-        missing = bytes_missing(index, destination)
-        store.check_space(missing)
+        room = bytes_missing(index, destination)
+        store.check_space(room)
+        if not force:  # what Ollama's copies take is known less surely than what our file takes
+            check_needs(_needs(store, candidate, room, context.runtime(candidate.runtime).status()))
         report(Step("download", f"Downloading and verifying {release.title} {variant.quantisation}"))
         path = blob_path(variant.file.digest)
-        fetched = fetch(registry.source, path, index, destination, report, cancel)
+        limits, donors = limits_of(context), donors_of(store)
+        fetched = fetch(registry.sources, path, index, destination, report, cancel, limits=limits, donors=donors)
+        keep_index(index, destination, Disk())
         report(Step("store", "Recording the verified version"))
         version = store.install(_record(context, selection, destination, registry.identity))
     finally:
         registry.close()
-    return version, fetched.bytes_fetched, missing == 0
+    return version, fetched.bytes_fetched, room == 0
+
+
+def donors_of(store: Store) -> tuple[Donor, ...]:
+    """The installed files whose chunks are known: an update takes from them what didn't change."""
+    indexes = ((version.path, recall_index(version.path)) for version in store.versions())
+    return tuple(Donor(path, index) for path, index in indexes if index is not None)
+
+
+def limits_of(context: Context) -> Limits:
+    """What the settings say about the speed of downloads."""
+    return Limits(bytes_per_s=context.settings.values.bandwidth_limit)
 
 
 def _refuse_withdrawn(selection: Selection, catalogue: Catalogue) -> None:

@@ -149,12 +149,29 @@ class Settings:
         limits=(0.1, 3600),
         help="how long a connection may give no bytes",
     )
+    bandwidth_limit: int | None = _declare(
+        "count",
+        None,
+        "BBJ_DESKTOP_BANDWIDTH_LIMIT",
+        flag="--bandwidth-limit",
+        unit="bytes/s",
+        limits=(65_536, 10**12),
+        help="how fast a download may be at most; default: as fast as it goes",
+    )
     update_checks: bool = _declare(
         "switch",
         True,
         "BBJ_DESKTOP_UPDATE_CHECKS",
         flag="--update-checks",
         help="ask the registry for releases when the window opens; off: only when told to",
+    )
+    bundle_expiry: Literal["warn", "block"] = _declare(
+        "choice",
+        "warn",
+        "BBJ_DESKTOP_BUNDLE_EXPIRY",
+        flag="--bundle-expiry",
+        choices=("warn", "block"),
+        help="expired metadata of bundles and of mirrors declared offline: said, or refused",
     )
     theme: Literal["auto", "light", "dark"] = _declare(
         "choice",

@@ -175,7 +175,7 @@ class Store:
         groups: dict[str, list[Path]] = {}
         for path in self._blob_files():
             name = path.name.partition(".")[0]
-            if name not in used or path.name != name:
+            if name not in used or path.name not in {name, f"{name}.chunks.json"}:
                 groups.setdefault(name, []).append(path)
         return tuple(_leftover(name, paths) for name, paths in groups.items())
 
