@@ -77,15 +77,15 @@ class Context:
         Raises:
             NoTrustedRootError: None is set up.
         """
-        from bbj_desktop.services.registry.client import Registry
         from bbj_desktop.services.registry.known import KnownRegistries
+        from bbj_desktop.services.registry.offline import OfflineRegistry
         from bbj_desktop.services.transfer.sources import open_source
 
         known = self.known_registry()
         network = self.network()
         mirrors = tuple(open_source(address, network) for address in known.mirrors)
         state = KnownRegistries(self.paths.registries).state(known)
-        return Registry.open(open_source(known.address, network), state, mirrors=mirrors)
+        return Registry.open(open_source(known.address, network), state, mirrors=mirrors, now=self.now)
 
     def runtime(self, name: RuntimeName) -> Runtime:
         """The runtime of that name; started only when it is used."""

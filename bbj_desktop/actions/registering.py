@@ -101,7 +101,7 @@ def add_registry(context: Context, address: str, root: bytes, report: Report, ca
     )
     source = open_source(known.address, context.network())
     try:
-        Registry.open(source, registries.state(known), initial_root=root).refresh(cancel)
+        Registry.open(source, registries.state(known), initial_root=root, now=context.now).refresh(cancel)
     finally:
         source.close()
     registries.remember(known)
@@ -129,7 +129,7 @@ def add_mirror(context: Context, address: str, report: Report, cancel: Cancel) -
     if address in (known.address, *known.mirrors):
         raise UserInputError(f"{address} is one of the addresses of {known.address} already.")
     report(Step("registry", f"Reading {address}"))
-    registry = Registry.open(open_source(address, context.network()), registries.state(known))
+    registry = Registry.open(open_source(address, context.network()), registries.state(known), now=context.now)
     try:
         registry.refresh(cancel)
     except RollbackError:
@@ -185,7 +185,7 @@ def trust_packaged_registry(context: Context) -> None:
     known = KnownRegistry(identity=identity, address=address, added_at=context.now())
     source = open_source(address, context.network())
     try:
-        Registry.open(source, registries.state(known), initial_root=root)
+        Registry.open(source, registries.state(known), initial_root=root, now=context.now)
     finally:
         source.close()
     registries.remember(known)

@@ -5,8 +5,9 @@ It is a Source itself. Each role's signed part is an attribute; bytes are made w
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -68,7 +69,11 @@ class MemoryStream:
 class RegistrySimulator:
     """A registry with the channels ``beta`` and ``stable``, both empty.
 
+    Args:
+        now: When it is made.
+
     Attributes:
+        address: What it calls itself as a source.
         now: The makers' clock.
         signers: Who signs each role, by role: take one away, or put a stranger in.
         replaced: Bytes served instead of what is signed, by path.
@@ -77,10 +82,9 @@ class RegistrySimulator:
         requests: Every path that was asked for, with the number of bytes served.
     """
 
-    address = "memory:registry"
-
-    def __init__(self) -> None:
-        self.now = START
+    def __init__(self, now: datetime = START) -> None:
+        self.address = "memory:registry"
+        self.now = now
         self.signers = {role: [_key() for _ in range(count)] for role, count in THRESHOLDS.items()}
         self.replaced: dict[str, bytes] = {}
         self.endless: set[str] = set()
@@ -153,6 +157,27 @@ class RegistrySimulator:
         self.update("stable")
         return entry
 
+    def offer_many(self, releases: Iterable[Release]) -> None:
+        """Publishes many releases in ``stable`` at once."""
+        entries = []
+        for release in releases:
+            name = manifest_target("stable", release)
+            self.put_target("stable", name, release.model_dump_json().encode())
+            entries.append(CatalogueEntry.model_validate({**release.model_dump(), "manifest": name}))
+        self.put_catalogue(Catalogue(channel="stable", entries=tuple(entries)))
+        self.update("stable")
+
+    def copy(self, address: str) -> RegistrySimulator:
+        """The registry as it is now, at another address; what is published here later doesn't reach it."""
+        other = copy.copy(self)
+        other.address = address
+        other.requests, other.failing, other.endless = [], dict(self.failing), set(self.endless)
+        other.files, other.replaced, other.signers = dict(self.files), dict(self.replaced), dict(self.signers)
+        other._roots = list(self._roots)
+        for name in ("root", "targets", "snapshot", "timestamp", "channels"):
+            setattr(other, name, copy.deepcopy(getattr(self, name)))
+        return other
+
     def sign(self, role: str, signed: Signed, *also: CryptoSigner) -> bytes:
         metadata = Metadata(signed)  # type: ignore[type-var]  # one of the four
         for signer in (*self.signers[role], *also):
@@ -175,6 +200,18 @@ class RegistrySimulator:
         if folder == "metadata" and role in {"snapshot", "targets", *CHANNELS}:
             return self.sign(role, self._role(role))
         raise NotFoundError(f"There is no {path}.")
+
+    def served(self) -> dict[str, bytes]:
+        """Everything that a client may ask for now, as static files by path."""
+        snapshot = self.timestamp.snapshot_meta.version
+        roles = {name.removesuffix(".json"): meta.version for name, meta in self.snapshot.meta.items()}
+        paths = {
+            "metadata/timestamp.json",
+            f"metadata/{snapshot}.snapshot.json",
+            *(f"metadata/{version}.{role}.json" for role, version in roles.items()),
+            *(f"metadata/{number}.root.json" for number in range(1, len(self._roots) + 1)),
+        }
+        return {path: self.content(path) for path in {*paths, *self.files, *self.replaced}}
 
     @contextmanager
     def stream(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import pytest
@@ -14,23 +13,12 @@ from bbj_desktop.services.registry.client import Registry
 from tests.fakes.registry import RegistrySimulator, make_release
 
 
-def mirror_of(simulator: RegistrySimulator, name: str) -> RegistrySimulator:
-    """What the simulator serves now, under another address; it doesn't follow what is published later."""
-    mirror = copy.copy(simulator)
-    mirror.address = f"memory:{name}"
-    mirror.requests, mirror.failing, mirror.endless = [], {}, set()
-    mirror.files, mirror.replaced = dict(simulator.files), dict(simulator.replaced)
-    for role in ("root", "targets", "snapshot", "timestamp", "channels", "signers", "_roots"):
-        setattr(mirror, role, copy.deepcopy(getattr(simulator, role)) if role != "signers" else dict(simulator.signers))
-    return mirror
-
-
 def open_at(state: Path, first: RegistrySimulator, *mirrors: RegistrySimulator) -> Registry:
     return Registry.open(first, state, mirrors=mirrors, initial_root=first.initial_root, now=lambda: first.now)
 
 
 def test_the_first_address_is_asked_alone_while_it_serves(simulator: RegistrySimulator, state: Path) -> None:
-    mirror = mirror_of(simulator, "mirror")
+    mirror = simulator.copy("memory:mirror")
     registry = open_at(state, simulator, mirror)
     registry.refresh(Cancel())
     assert registry.source is simulator
@@ -39,7 +27,7 @@ def test_the_first_address_is_asked_alone_while_it_serves(simulator: RegistrySim
 
 
 def test_a_mirror_behind_is_set_aside_and_no_attack(simulator: RegistrySimulator, state: Path) -> None:
-    old = mirror_of(simulator, "old")
+    old = simulator.copy("memory:old")
     simulator.offer(make_release())
     open_at(state, simulator).refresh(Cancel())
     registry = open_at(state, old, simulator)
@@ -53,7 +41,7 @@ def test_a_mirror_behind_is_set_aside_and_no_attack(simulator: RegistrySimulator
 
 
 def test_when_every_mirror_is_behind_it_is_a_rollback(simulator: RegistrySimulator, state: Path) -> None:
-    one, other = mirror_of(simulator, "one"), mirror_of(simulator, "other")
+    one, other = simulator.copy("memory:one"), simulator.copy("memory:other")
     simulator.update()
     open_at(state, simulator).refresh(Cancel())
     with pytest.raises(RollbackError):
@@ -61,7 +49,7 @@ def test_when_every_mirror_is_behind_it_is_a_rollback(simulator: RegistrySimulat
 
 
 def test_a_mirror_that_can_not_be_reached_is_set_aside(simulator: RegistrySimulator, state: Path) -> None:
-    dead = mirror_of(simulator, "dead")
+    dead = simulator.copy("memory:dead")
     dead.failing["metadata/timestamp.json"] = ConnectError("Nobody answers.")
     registry = open_at(state, dead, simulator)
     registry.refresh(Cancel())
@@ -70,7 +58,7 @@ def test_a_mirror_that_can_not_be_reached_is_set_aside(simulator: RegistrySimula
 
 
 def test_a_forged_mirror_is_set_aside_with_a_warning(simulator: RegistrySimulator, state: Path) -> None:
-    forged = mirror_of(simulator, "forged")
+    forged = simulator.copy("memory:forged")
     forged.signers["timestamp"] = [CryptoSigner.generate_ed25519()]
     forged.update()
     registry = open_at(state, forged, simulator)
@@ -81,7 +69,7 @@ def test_a_forged_mirror_is_set_aside_with_a_warning(simulator: RegistrySimulato
 
 
 def test_a_forgery_is_told_before_mirrors_that_are_behind_or_away(simulator: RegistrySimulator, state: Path) -> None:
-    behind, forged, dead = (mirror_of(simulator, name) for name in ("behind", "forged", "dead"))
+    behind, forged, dead = (simulator.copy(f"memory:{name}") for name in ("behind", "forged", "dead"))
     forged.signers["timestamp"] = [CryptoSigner.generate_ed25519()]
     dead.failing["metadata/timestamp.json"] = ConnectError("Nobody answers.")
     simulator.update()
@@ -93,7 +81,7 @@ def test_a_forgery_is_told_before_mirrors_that_are_behind_or_away(simulator: Reg
 
 
 def test_a_mirror_in_the_middle_of_its_own_update_is_set_aside(simulator: RegistrySimulator, state: Path) -> None:
-    half = mirror_of(simulator, "half")
+    half = simulator.copy("memory:half")
     half.update("stable")
     half.failing["metadata/2.snapshot.json"] = NotFoundError("Not there yet.")
     simulator.update("stable")
@@ -110,5 +98,6 @@ def test_closing_closes_every_source(state: Path) -> None:
             closed.append(self.address)
 
     one, other = Closing(), Closing()
+    other.address = "memory:other"
     open_at(state, one, other).close()
-    assert closed == ["memory:registry", "memory:registry"]
+    assert closed == ["memory:registry", "memory:other"]
