@@ -1,4 +1,5 @@
-"""The keys that a registry is signed with: Ed25519, each sealed with a passphrase in a file of its own.
+"""The keys that a registry is signed with: Ed25519, each sealed with a passphrase in a file of its own; or kept in a
+hardware token or a key service, which a file names.
 
 Files: ``<role>-<n>.key``, JSON, readable by their owner only: the public key in plain, the private one sealed with
 AES-256-GCM under scrypt of the passphrase. (PKCS #8 as cryptography writes it stretches a passphrase by 2,048 rounds of
@@ -14,19 +15,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from pydantic import BaseModel, ConfigDict, Field
-from securesystemslib.signer import CryptoSigner, Signer
+from securesystemslib.exceptions import Error as SecuresystemslibError
+from securesystemslib.signer import CryptoSigner, Key, Signer
 
 from bbj_desktop.core.documents import parse_document
 from bbj_desktop.core.errors import FormatError, PublishError
 
 KEY_FORMAT = 1
+PIN_VARIABLE = "BBJ_DESKTOP_PIN"
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**16, 8, 1  # 64 MiB and about 0.2 seconds
 SALT_BYTES, NONCE_BYTES, SEALING_KEY_BYTES = 16, 12, 32
 
@@ -83,7 +86,7 @@ class _KeyFile(BaseModel):
 
 
 class KeyFolder:
-    """Keys in files.
+    """Keys in files: sealed ones (``<role>-<n>.key``), and ones that files name (``<role>-<n>.signer``).
 
     Args:
         folder: Where they are.
@@ -94,7 +97,7 @@ class KeyFolder:
         self.folder = folder
         self._passphrase = passphrase.encode()
         self._salt = secrets.token_bytes(SALT_BYTES)
-        self._loaded: dict[str, tuple[CryptoSigner, ...]] = {}
+        self._loaded: dict[str, tuple[Signer, ...]] = {}
 
     def generate(self, role: str, count: int) -> tuple[CryptoSigner, ...]:
         """Makes the keys of a role.
@@ -103,16 +106,36 @@ class KeyFolder:
             PublishError: It has some already, the passphrase is empty, or the folder can't be written.
         """
         if not self._passphrase:
-            raise PublishError("Keys aren't kept without a passphrase.", hint="Give one; a sentence is best.")
+            raise _no_passphrase()
         privates = [Ed25519PrivateKey.generate() for _ in range(count)]
         for number, private in enumerate(privates, start=1):
             _write(self.folder / f"{role}-{number}.key", self._seal(role, private))
-        self._loaded[role] = tuple(CryptoSigner(private) for private in privates)
-        return self._loaded[role]
+        made = tuple(CryptoSigner(private) for private in privates)
+        self._loaded[role] = made
+        return made
 
-    def signers(self, role: str) -> tuple[CryptoSigner, ...]:
+    def add(self, role: str) -> tuple[Path, CryptoSigner]:
+        """Makes one more key of a role.
+
+        Returns:
+            Its file, and what signs with it.
+
+        Raises:
+            PublishError: The passphrase is empty, or the folder can't be written.
+        """
+        if not self._passphrase:
+            raise _no_passphrase()
+        number = 1 + max((_number(path) for path in self.folder.glob(f"{role}-*.key")), default=0)
+        private, path = Ed25519PrivateKey.generate(), self.folder / f"{role}-{number}.key"
+        _write(path, self._seal(role, private))
+        self._loaded.pop(role, None)
+        return path, CryptoSigner(private)
+
+    def signers(self, role: str) -> tuple[Signer, ...]:
         if role not in self._loaded:
-            self._loaded[role] = tuple(self._open(path) for path in sorted(self.folder.glob(f"{role}-*.key")))
+            sealed = [self._open(path) for path in sorted(self.folder.glob(f"{role}-*.key"))]
+            elsewhere = [_open_elsewhere(path) for path in sorted(self.folder.glob(f"{role}-*.signer"))]
+            self._loaded[role] = (*sealed, *elsewhere)
         return self._loaded[role]
 
     def _seal(self, role: str, private: Ed25519PrivateKey) -> _KeyFile:
@@ -133,6 +156,51 @@ class KeyFolder:
             raise PublishError(f"The key {path} can't be opened.", hint="Is the passphrase right?") from error
         except (FormatError, ValueError) as error:
             raise PublishError(f"{path} isn't a usable key: {error}") from error
+
+
+class _SignerFile(BaseModel):
+    """``<role>-<n>.signer``: a key that is kept elsewhere.
+
+    Attributes:
+        uri: How securesystemslib reaches it: ``hsm:…``, ``awskms:…``, ``gcpkms:…``, ``azurekms:…``, ``hv:…``, ….
+        keyid: 64 hex digits.
+        key: The public key, as in TUF: ``keytype``, ``scheme``, ``keyval``.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = KEY_FORMAT
+    role: str
+    uri: str
+    keyid: str
+    key: dict[str, Any]
+
+
+def _open_elsewhere(path: Path) -> Signer:
+    try:
+        file = parse_document(_SignerFile, path.read_bytes(), what=f"signer ({path})", newest=KEY_FORMAT)
+        return Signer.from_priv_key_uri(file.uri, Key.from_dict(file.keyid, dict(file.key)), _secret)
+    except OSError as error:
+        raise PublishError(f"The signer {path} can't be read or reached: {error}.") from error
+    except (FormatError, ValueError, KeyError, TypeError, SecuresystemslibError) as error:
+        raise PublishError(f"{path} isn't a usable signer: {error}") from error
+
+
+def _secret(what: str) -> str:
+    """A token's PIN, which securesystemslib asks for when it signs."""
+    pin = os.environ.get(PIN_VARIABLE)
+    if pin is None:
+        raise PublishError(f"The key asks for its {what}.", hint=f"Set {PIN_VARIABLE} for this one command.")
+    return pin
+
+
+def _number(path: Path) -> int:
+    digits = path.stem.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else 0
+
+
+def _no_passphrase() -> PublishError:
+    return PublishError("Keys aren't kept without a passphrase.", hint="Give one; a sentence is best.")
 
 
 @lru_cache(maxsize=8)

@@ -8,12 +8,12 @@ A writer that dies in between leaves files that nobody names; the next one write
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from securesystemslib.signer import Signer
 from tuf.api.exceptions import RepositoryError
@@ -35,7 +35,7 @@ from bbj_desktop.services.registry.keys import KeyPlan, Signers
 from bbj_desktop.services.registry.layout import ISSUED, METADATA, TARGETS, TIMESTAMP, channel_paths
 
 _Payload = TypeVar("_Payload", Root, Timestamp, Snapshot, Targets)
-_COMPACT = JSONSerializer(compact=True)
+COMPACT = JSONSerializer(compact=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,17 @@ class Lifetimes:
         return timedelta(days=getattr(self, role, self.channel))
 
 
+def versioned(role: str, version: int) -> str:
+    """Path of a role's metadata."""
+    return f"{METADATA}/{version}.{role}.json"
+
+
+def in_order(roles: Iterable[str]) -> list[str]:
+    """Roles in the order in which they are written: root, targets, channels."""
+    top = [Root.type, Targets.type]
+    return sorted(dict.fromkeys(roles), key=lambda name: (top.index(name) if name in top else len(top), name))
+
+
 def _nothing(path: Path) -> None:
     pass
 
@@ -66,6 +77,11 @@ class Ledger:
         lifetimes: How long for.
         now: Clock (UTC).
         wrote: Told about each file after it is in place.
+        clock_is_right: Somebody made sure that the clock is right, though the timestamp's time is over by it.
+
+    Attributes:
+        root, targets, channels, snapshot, timestamp: What is signed there now, and changed here for the next state.
+        former_root: While a new root replaces it: its keys sign snapshot and timestamp too, where they are here.
     """
 
     def __init__(
@@ -76,12 +92,15 @@ class Ledger:
         lifetimes: Lifetimes,
         now: Callable[[], datetime],
         wrote: Callable[[Path], None] = _nothing,
+        clock_is_right: bool = False,
     ) -> None:
         self.folder = folder
         self._signers = signers
-        self._lifetimes = lifetimes
-        self._now = now
+        self.lifetimes = lifetimes
+        self.now = now
         self._wrote = wrote
+        self._clock_is_right = clock_is_right
+        self.former_root: Root | None = None
 
     # what is there
 
@@ -142,7 +161,7 @@ class Ledger:
         for signed in (*self.channels.values(), self.snapshot, self.timestamp):
             signed.version = 0  # the first commit makes it 1
         self._write_versioned("root", self.root)
-        self._announce("targets", self._write_versioned("targets", self.targets), self.targets.version)
+        self.announce("targets", self._write_versioned("targets", self.targets), self.targets.version)
 
     def _delegate(self, channel: str, plan: KeyPlan) -> None:
         delegations = self.targets.delegations
@@ -159,14 +178,21 @@ class Ledger:
         self.put(f"{TARGETS}/{info.get_prefixed_paths()[0]}", data)
         self.channel(channel).targets[name] = info
 
-    def commit(self, *channels: str) -> None:
-        """Signs the named channels, then snapshot and timestamp: a new state in one step."""
-        for name in channels:
-            role = self.channel(name)
-            role.version += 1
-            self._announce(name, self._write_versioned(name, role), role.version)
-        self.snapshot.version += 1
-        self._commit_timestamp(self._write_versioned("snapshot", self.snapshot))
+    def commit(self, *roles: str) -> None:
+        """Signs the named roles (root, targets, channels), then snapshot and timestamp: a new state in one step.
+
+        Raises:
+            NotFoundError: There is no such role.
+            PublishError: Keys are missing, the clock is doubtful, or it can't be written.
+        """
+        self.check_clock()
+        for name in in_order(roles):
+            signed = self.role(name)
+            signed.version += 1
+            data = self._write_versioned(name, signed)
+            if name != Root.type:
+                self.announce(name, data, signed.version)
+        self.commit_snapshot()
 
     def refresh(self) -> datetime:
         """Signs a new timestamp, and a new snapshot when less than half of its time is left.
@@ -174,56 +200,109 @@ class Ledger:
         Returns:
             Until when the new timestamp is good (UTC).
         """
-        if self.snapshot.expires - self._now() < self._lifetimes.of("snapshot") / 2:
-            self.commit()
+        self.check_clock()
+        if self.snapshot.expires - self.now() < self.lifetimes.of("snapshot") / 2:
+            self.commit_snapshot()
         else:
             self._commit_timestamp(None)
         return self.timestamp.expires
 
-    def renew(self, *roles: str) -> None:
-        """Signs roles anew, as they are: ``root``, ``targets``, channels."""
-        if "root" in roles:
-            self.root.version += 1
-            self._write_versioned("root", self.root)
-        if "targets" in roles:
-            self.targets.version += 1
-            self._announce("targets", self._write_versioned("targets", self.targets), self.targets.version)
-        self.commit(*(role for role in roles if role not in self.root.roles))
+    def role(self, name: str) -> Root | Targets:
+        """What a role that people sign says now. Raises NotFoundError where there is none of this name."""
+        if name == Root.type:
+            return self.root
+        return self.targets if name == Targets.type else self.channel(name)
+
+    def metadata(self, name: str) -> Metadata[Any]:
+        """A role's metadata as it is live now, with its signatures. Raises PublishError."""
+        path = TIMESTAMP if name == Timestamp.type else versioned(name, self._version(name))
+        with writing(self.folder):
+            return Metadata.from_bytes((self.folder / path).read_bytes())
+
+    def _version(self, name: str) -> int:
+        if name == Root.type:
+            return self.root.version
+        return self.snapshot.version if name == Snapshot.type else self.snapshot.meta[f"{name}.json"].version
+
+    def end_of(self, role: str) -> datetime:
+        """Until when a signature made now is good (UTC)."""
+        return (self.now() + self.lifetimes.of(role)).replace(microsecond=0)
+
+    def check_clock(self) -> None:
+        """Makes sure that this computer's clock may be believed. Clients judge expiry at the latest signing time that
+        they have seen: one signature of a clock that is months ahead would end the registry for all of them.
+
+        Raises:
+            PublishError: The clock is behind the last signature, or past the end of the timestamp.
+        """
+        issued, now = self.issued, self.now()
+        if issued is not None and now < issued:
+            raise PublishError(
+                f"This computer's clock says {now:%Y-%m-%d %H:%M}; the registry was last signed at "
+                f"{issued:%Y-%m-%d %H:%M} (UTC).",
+                hint="Set the clock right. If the registry itself was signed with a wrong clock, see docs/runbooks.md.",
+            )
+        if issued is not None and now > self.timestamp.expires and not self._clock_is_right:
+            raise PublishError(
+                f"This computer's clock says {now:%Y-%m-%d}; the registry was last signed on {issued:%Y-%m-%d}, and "
+                f"its timestamp ended on {self.timestamp.expires:%Y-%m-%d}.",
+                hint="If nobody refreshed it for so long, add --clock-is-right; else set the clock right.",
+            )
+
+    @property
+    def issued(self) -> datetime | None:
+        """When the current state was signed (UTC); None before the first one."""
+        said = self.timestamp.unrecognized_fields.get(ISSUED)
+        return datetime.fromisoformat(said) if isinstance(said, str) else None
+
+    def commit_snapshot(self) -> None:
+        """Signs snapshot and timestamp: what was announced becomes visible."""
+        self.snapshot.version += 1
+        self._commit_timestamp(self._write_versioned("snapshot", self.snapshot))
 
     def _commit_timestamp(self, snapshot: bytes | None) -> None:
         if snapshot is not None:
             self.timestamp.snapshot_meta = MetaFile.from_data(self.snapshot.version, snapshot, ["sha256"])
         self.timestamp.version += 1
-        self.timestamp.unrecognized_fields[ISSUED] = self._now().replace(microsecond=0).isoformat()
+        self.timestamp.unrecognized_fields[ISSUED] = self.now().replace(microsecond=0).isoformat()
         self.put(TIMESTAMP, self._sign("timestamp", self.timestamp))
 
-    def _announce(self, role: str, data: bytes, version: int) -> None:
+    def announce(self, role: str, data: bytes, version: int) -> None:
+        """Names a role's new metadata in the next snapshot."""
         self.snapshot.meta[f"{role}.json"] = MetaFile.from_data(version, data, ["sha256"])
 
-    def _write_versioned(self, role: str, signed: _Payload) -> bytes:
+    def _write_versioned(self, role: str, signed: Root | Snapshot | Targets) -> bytes:
         data = self._sign(role, signed)
-        self.put(f"{METADATA}/{signed.version}.{role}.json", data)
+        self.put(versioned(role, signed.version), data)
         return data
 
-    def _sign(self, role: str, signed: _Payload) -> bytes:
-        signed.expires = (self._now() + self._lifetimes.of(role)).replace(microsecond=0)
-        metadata: Metadata[_Payload] = Metadata(signed)
+    def _sign(self, role: str, signed: Root | Timestamp | Snapshot | Targets) -> bytes:
+        signed.expires = self.end_of(role)
+        metadata: Metadata[Any] = Metadata(signed)
         for signer in self._signers_of(role):
             metadata.sign(signer, append=True)
-        return metadata.to_bytes(_COMPACT)
+        return metadata.to_bytes(COMPACT)
 
     def _signers_of(self, role: str) -> list[Signer]:
         if role not in self.root.roles:
             self.channel(role)
         delegator = self.root if role in self.root.roles else self.targets
         wanted = delegator.get_delegated_role(role)
-        found = [signer for signer in self._signers.signers(role) if signer.public_key.keyid in wanted.keyids]
+        former = self._former_keys(role) - set(wanted.keyids)
+        here = self._signers.signers(role)
+        found = [signer for signer in here if signer.public_key.keyid in wanted.keyids]
         if len(found) < wanted.threshold:
             raise PublishError(
                 f"{role!r} needs {wanted.threshold} signatures; the keys for {len(found)} are here.",
                 hint="Name the folder that holds this registry's keys.",
             )
-        return found
+        return [*found, *(signer for signer in here if signer.public_key.keyid in former)]
+
+    def _former_keys(self, role: str) -> set[str]:
+        """The keys that readers know who haven't seen the new root yet."""
+        if self.former_root is None or role not in self.former_root.roles:
+            return set()
+        return set(self.former_root.roles[role].keyids)
 
     # files
 

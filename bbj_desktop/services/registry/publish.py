@@ -43,16 +43,21 @@ from bbj_desktop.services.registry.keys import CHANNEL_PLANS, KEY_PLANS, KeyFold
 from bbj_desktop.services.registry.layout import INITIAL_ROOT, METADATA, catalogue_target, manifest_target
 from bbj_desktop.services.registry.ledger import Ledger, Lifetimes
 from bbj_desktop.services.registry.root import RootDescription, describe_root
+from bbj_desktop.services.registry.rotation import PublicKey, change_keys
+from bbj_desktop.services.registry.staging import Stage, StagingLedger, publish_stage
 
 __all__ = [
     "Publisher",
     "ReleaseDraft",
+    "Terms",
     "create_registry",
     "load_draft",
     "promote",
     "publish",
+    "publish_staged",
     "refresh_timestamp",
     "renew",
+    "rotate",
     "withdraw",
 ]
 
@@ -72,6 +77,19 @@ def measure_with_engine(gguf: Path, context_lengths: Sequence[int]) -> tuple[Fit
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a new state is signed.
+
+    Attributes:
+        stage: A new folder where it waits for signatures; None signs with the keys that are here and publishes.
+        clock_is_right: The timestamp's time is over, and not by a wrong clock.
+    """
+
+    stage: Path | None = None
+    clock_is_right: bool = False
 
 
 def create_registry(folder: Path, keys_folder: Path, passphrase: str) -> RootDescription:
@@ -106,6 +124,7 @@ def publish(
     *,
     tiers: TierTable | None = None,
     measure: Measure = measure_with_engine,
+    terms: Terms = Terms(),
 ) -> Release:
     """Checks a release, signs it and puts it into a channel.
 
@@ -119,6 +138,7 @@ def publish(
         cancel: Obeyed between and within files; nothing is visible before the end.
         tiers: Replaces the channel's tier table; None leaves it.
         measure: Records the fit tables.
+        terms: How it is signed.
 
     Returns:
         The release as signed: a former one with the same content when it was published before.
@@ -130,7 +150,8 @@ def publish(
         StoreBusyError: Another process publishes into it.
         Cancelled: By ``cancel``.
     """
-    with _opened(folder, keys_folder, passphrase) as publisher:
+    purpose = f"publish {draft.name} in {channel}"
+    with _opened(folder, keys_folder, passphrase, terms, purpose) as publisher:
         return publisher.publish(draft, channel, report, cancel, tiers=tiers, measure=measure)
 
 
@@ -146,6 +167,7 @@ def promote(
     source: str = "beta",
     target: str = "stable",
     tiers: TierTable | None = None,
+    terms: Terms = Terms(),
 ) -> Release:
     """Offers a release of one channel in another one too: the same manifest, signed by the other channel's keys.
 
@@ -160,12 +182,14 @@ def promote(
         source: The channel that offers it.
         target: The channel that shall.
         tiers: Replaces the tier table of ``target``; None leaves it.
+        terms: How it is signed.
 
     Raises:
         NotFoundError: ``source`` doesn't offer it.
         PublishError: It was withdrawn there, keys are missing, or ``target`` has it with other content.
     """
-    with _opened(folder, keys_folder, passphrase) as publisher:
+    purpose = f"promote {model} {role} {size} {version} from {source} to {target}"
+    with _opened(folder, keys_folder, passphrase, terms, purpose) as publisher:
         return publisher.promote((model, role, size, version), source, target, tiers=tiers)
 
 
@@ -180,6 +204,7 @@ def withdraw(
     size: str,
     version: str,
     reason: str,
+    terms: Terms = Terms(),
 ) -> Catalogue:
     """Takes a release back: it isn't offered any more, and whoever has it is told why. Its files stay.
 
@@ -193,49 +218,124 @@ def withdraw(
         size: E.g. ``7b``.
         version: E.g. ``2026.1``.
         reason: For its users, a sentence.
+        terms: How it is signed.
 
     Raises:
         NotFoundError: The channel has no such release.
         PublishError: No reason, or keys are missing.
     """
-    with _opened(folder, keys_folder, passphrase) as publisher:
+    purpose = f"withdraw {model} {role} {size} {version} from {channel}"
+    with _opened(folder, keys_folder, passphrase, terms, purpose) as publisher:
         return publisher.withdraw((model, role, size, version), channel, reason)
 
 
-def refresh_timestamp(folder: Path, keys_folder: Path, passphrase: str) -> datetime:
+def refresh_timestamp(folder: Path, keys_folder: Path, passphrase: str, *, clock_is_right: bool = False) -> datetime:
     """Signs a new timestamp (and a new snapshot when its time is half over), so that clients know that nothing is held
     back. To be done well before the timestamp's end; see ``Lifetimes``.
+
+    Args:
+        folder: The registry.
+        keys_folder: With the keys of snapshot and timestamp.
+        passphrase: Of the keys.
+        clock_is_right: The timestamp's time is over, and not by a wrong clock.
 
     Returns:
         Until when the new timestamp is good (UTC).
 
     Raises:
         NotFoundError: There is no registry.
-        PublishError: Keys are missing, or it can't be written.
+        PublishError: Keys are missing, the clock is doubtful, or it can't be written.
     """
-    with _opened(folder, keys_folder, passphrase) as publisher:
+    with _opened(folder, keys_folder, passphrase, Terms(clock_is_right=clock_is_right)) as publisher:
         return publisher.ledger.refresh()
 
 
-def renew(folder: Path, keys_folder: Path, passphrase: str, *roles: str) -> None:
+def renew(
+    folder: Path,
+    keys_folder: Path,
+    passphrase: str,
+    *roles: str,
+    terms: Terms = Terms(),
+) -> None:
     """Signs roles anew as they are, before their time is over: ``root``, ``targets``, channels.
 
     Raises:
         NotFoundError: There is no registry, or no such role.
         PublishError: Keys are missing, or it can't be written.
     """
-    with _opened(folder, keys_folder, passphrase) as publisher:
+    with _opened(folder, keys_folder, passphrase, terms, f"sign {', '.join(roles)} anew") as publisher:
         publisher.ledger.demand_signers(*roles, "snapshot", "timestamp")
-        publisher.ledger.renew(*roles)
+        publisher.ledger.commit(*roles)
+
+
+def rotate(
+    folder: Path,
+    stage: Path,
+    role: str,
+    *,
+    add: Sequence[PublicKey] = (),
+    remove: Sequence[str] = (),
+    threshold: int | None = None,
+    clock_is_right: bool = False,
+) -> None:
+    """Stages a change of a role's keys. Nothing changes before the stage is signed and published.
+
+    Args:
+        folder: The registry.
+        stage: A new folder for the stage.
+        role: Any: ``root``, ``targets``, ``snapshot``, ``timestamp``, a channel.
+        add: New keys.
+        remove: Ids of keys that shall count no more, or their first digits.
+        threshold: How many must sign from now on; None leaves it.
+        clock_is_right: The timestamp's time is over, and not by a wrong clock.
+
+    Raises:
+        NotFoundError: There is no registry, or no such role or key.
+        PublishError: Too few keys would be left, or it can't be written.
+    """
+    terms = Terms(stage=stage, clock_is_right=clock_is_right)
+    with _opened(folder, stage, "", terms, f"change the keys of {role}") as publisher:
+        change_keys(publisher.ledger, role, add=add, remove=remove, threshold=threshold)
+
+
+def publish_staged(
+    folder: Path, keys_folder: Path, passphrase: str, stage: Path, *, clock_is_right: bool = False
+) -> tuple[str, ...]:
+    """Makes a stage visible that enough people have signed.
+
+    Args:
+        folder: The registry.
+        keys_folder: With the keys of snapshot and timestamp.
+        passphrase: Of the keys.
+        stage: The stage's folder.
+        clock_is_right: The timestamp's time is over, and not by a wrong clock.
+
+    Returns:
+        The roles that were replaced.
+
+    Raises:
+        NotFoundError: There is no registry, or no stage.
+        FormatError, TrustError: The stage is damaged.
+        PublishError: Signatures or files are missing, or something was published meanwhile.
+    """
+    with _opened(folder, keys_folder, passphrase, Terms(clock_is_right=clock_is_right)) as publisher:
+        return publish_stage(publisher.ledger, Stage.load(stage))
 
 
 @contextmanager
-def _opened(folder: Path, keys_folder: Path, passphrase: str) -> Iterator[Publisher]:
-    publisher = Publisher(folder, KeyFolder(keys_folder, passphrase))
+def _opened(
+    folder: Path,
+    keys_folder: Path,
+    passphrase: str,
+    terms: Terms = Terms(),
+    purpose: str = "",
+) -> Iterator[Publisher]:
+    publisher = Publisher(folder, KeyFolder(keys_folder, passphrase), terms=terms, purpose=purpose)
     if not (folder / METADATA).is_dir():
         raise NotFoundError(f"There is no registry in {folder}.", hint="Create one first: registry create")
     with publisher.locked():
         publisher.ledger.load()
+        publisher.ledger.check_clock()
         yield publisher
 
 
@@ -270,6 +370,8 @@ class Publisher:
         lifetimes: How long for.
         now: Clock (UTC).
         wrote: Told about each file after it is in place.
+        terms: How it is signed.
+        purpose: What a stage is for, in a sentence.
 
     Attributes:
         ledger: Its metadata.
@@ -285,9 +387,17 @@ class Publisher:
         lifetimes: Lifetimes | None = None,
         now: Callable[[], datetime] = _utc_now,
         wrote: Callable[[Path], None] = lambda _path: None,
+        terms: Terms = Terms(),
+        purpose: str = "",
     ) -> None:
         self._folder = folder
-        self.ledger = Ledger(folder, signers, lifetimes=lifetimes or Lifetimes(), now=now, wrote=wrote)
+        lifetimes, sure = lifetimes or Lifetimes(), terms.clock_is_right
+        if terms.stage is None:
+            self.ledger = Ledger(folder, signers, lifetimes=lifetimes, now=now, wrote=wrote, clock_is_right=sure)
+        else:
+            self.ledger = StagingLedger(
+                folder, terms.stage, purpose, signers, lifetimes=lifetimes, now=now, clock_is_right=sure
+            )
 
     def locked(self) -> FileLock:
         return FileLock(self._folder / ".lock", what=f"the registry in {self._folder}")

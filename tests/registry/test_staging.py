@@ -1,0 +1,482 @@
+"""Several people sign, each with a key of their own, and readers follow."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypedDict
+
+import pytest
+
+from bbj_desktop.core.errors import NotFoundError, PublishError, TrustError
+from bbj_desktop.core.network import Network
+from bbj_desktop.core.progress import Cancel
+from bbj_desktop.services.registry.changes import changes_of
+from bbj_desktop.services.registry.client import Registry
+from bbj_desktop.services.registry.keys import KeyFolder
+from bbj_desktop.services.registry.publish import (
+    Publisher,
+    Terms,
+    promote,
+    publish_staged,
+    refresh_timestamp,
+    renew,
+    rotate,
+    withdraw,
+)
+from bbj_desktop.services.registry.rotation import PublicKey
+from bbj_desktop.services.registry.staging import Stage, publish_stage
+from bbj_desktop.services.transfer.sources import open_source
+from tests.fakes.published import PASSPHRASE, Publication
+
+
+class Name(TypedDict):
+    model: str
+    role: str
+    size: str
+    version: str
+
+
+NAME: Name = {"model": "bbj-coder", "role": "chat", "size": "7b", "version": "2026.2"}
+
+
+@dataclass
+class People:
+    """A registry whose keys lie with different people.
+
+    Attributes:
+        online: Folder of the online keys: snapshot, timestamp, beta.
+        place: Where each person has a folder with one key of each other role.
+    """
+
+    publication: Publication
+    place: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.publication.folder
+
+    @property
+    def online(self) -> Path:
+        return self.place / "online"
+
+    def of(self, person: str) -> Path:
+        return self.place / person
+
+    def sign(self, stage: Path, person: str) -> Sequence[tuple[str, str]]:
+        return Stage.load(stage).sign(KeyFolder(self.of(person), PASSPHRASE))
+
+    def publish(self, stage: Path) -> tuple[str, ...]:
+        return publish_staged(self.folder, self.online, PASSPHRASE, stage)
+
+    def new_key(self, role: str, person: str) -> PublicKey:
+        _, signer = KeyFolder(self.of(person), PASSPHRASE).add(role)
+        return PublicKey.of(role, signer.public_key)
+
+    def key(self, role: str, person: str) -> str:
+        return KeyFolder(self.of(person), PASSPHRASE).signers(role)[0].public_key.keyid
+
+    def reader(self, state: Path) -> Registry:
+        return Registry.open(open_source(str(self.folder), Network()), state, initial_root=self.publication.root)
+
+    def versions(self, state: Path, channel: str = "stable") -> list[str]:
+        offering = self.reader(state).offering(channel, Cancel(), app_version="1.0.0")
+        return [offer.release.version for offer in offering.offers]
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Publication:
+    """A registry with 2026.1 in stable and 2026.2 in beta, made once."""
+    publication = Publication.create(tmp_path_factory.mktemp("published"))
+    publication.publish("2026.1", channel="stable")
+    publication.publish("2026.2", channel="beta", seed=7)
+    return publication
+
+
+@pytest.fixture
+def people(tmp_path: Path, published: Publication) -> People:
+    """Anna, Björn and Çelik hold the first, second and third key of each role that people sign."""
+    publication = published.copy(tmp_path / "Ämter")
+    people = People(publication, tmp_path / "Leute hier")
+    for number, person in enumerate(("Anna", "Björn", "Çelik"), start=1):
+        people.of(person).mkdir(parents=True)
+        for role in ("root", "targets", "stable"):
+            key = publication.keys / f"{role}-{number}.key"
+            if key.exists():
+                key.rename(people.of(person) / key.name)
+    publication.keys.rename(people.online)
+    return people
+
+
+@pytest.fixture
+def stage(people: People, tmp_path: Path) -> Path:
+    """The promotion of 2026.2 to stable, waiting for two signatures."""
+    stage = tmp_path / "Übergabe"
+    promote(people.folder, people.online, PASSPHRASE, **NAME, terms=Terms(stage=stage))
+    return stage
+
+
+# stage, sign, merge, publish
+
+
+def test_a_stage_changes_nothing_for_readers(people: People, stage: Path, state: Path) -> None:
+    assert stage.is_dir()
+    assert people.versions(state) == ["2026.1"]
+
+
+def test_two_people_sign_one_after_the_other(people: People, stage: Path, state: Path) -> None:
+    assert [role for role, _ in people.sign(stage, "Anna")] == ["stable"]
+    people.sign(stage, "Björn")
+    assert people.publish(stage) == ("stable",)
+    assert people.versions(state) == ["2026.2"]
+
+
+def test_two_people_sign_copies_that_are_merged(people: People, stage: Path, state: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "on Björn's stick"
+    shutil.copytree(stage, copy)
+    people.sign(stage, "Anna")
+    people.sign(copy, "Björn")
+    merged = Stage.load(stage)
+    assert len(merged.merge(Stage.load(copy))) == 1
+    people.publish(stage)
+    assert people.versions(state) == ["2026.2"]
+
+
+def test_signing_twice_adds_nothing(people: People, stage: Path) -> None:
+    people.sign(stage, "Anna")
+    assert people.sign(stage, "Anna") == ()
+
+
+def test_a_stage_tells_who_has_signed_and_who_has_not(people: People, stage: Path) -> None:
+    people.sign(stage, "Anna")
+    (demand,) = Stage.load(stage).demands()
+    assert (demand.role, demand.threshold, demand.met) == ("stable", 2, False)
+    assert demand.signed == (people.key("stable", "Anna"),)
+    assert demand.missing == (people.key("stable", "Björn"),)
+
+
+def test_too_few_signatures_are_not_published(people: People, stage: Path, state: Path) -> None:
+    people.sign(stage, "Anna")
+    with pytest.raises(PublishError, match=r"needs 2 signatures .* it has 1"):
+        people.publish(stage)
+    assert people.versions(state) == ["2026.1"]
+
+
+def test_keys_of_somebody_else_do_not_sign(people: People, stage: Path) -> None:
+    with pytest.raises(PublishError, match="None of these keys"):
+        people.sign(stage, "Çelik")
+
+
+def test_a_forged_signature_does_not_count(people: People, stage: Path) -> None:
+    people.sign(stage, "Anna")
+    path = next((stage / "metadata").glob("*.stable.json"))
+    metadata = json.loads(path.read_bytes())
+    metadata["signatures"].append({**metadata["signatures"][0], "keyid": people.key("stable", "Björn")})
+    path.write_text(json.dumps(metadata))
+    assert [each.met for each in Stage.load(stage).demands()] == [False]
+    people.sign(stage, "Björn")
+    people.publish(stage)
+
+
+def test_something_else_cannot_be_merged(people: People, stage: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    renew(people.folder, people.online, PASSPHRASE, "stable", terms=Terms(stage=other))
+    with pytest.raises(PublishError, match="isn't a copy"):
+        Stage.load(stage).merge(Stage.load(other))
+
+
+def test_a_stage_that_was_overtaken_is_refused(people: People, stage: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    renew(people.folder, people.online, PASSPHRASE, "stable", terms=Terms(stage=other))
+    for person in ("Anna", "Björn"):
+        people.sign(stage, person)
+        people.sign(other, person)
+    people.publish(other)
+    with pytest.raises(PublishError, match="published meanwhile"):
+        people.publish(stage)
+
+
+def test_a_refresh_meanwhile_does_no_harm(people: People, stage: Path, state: Path) -> None:
+    refresh_timestamp(people.folder, people.online, PASSPHRASE)
+    people.sign(stage, "Anna")
+    people.sign(stage, "Björn")
+    people.publish(stage)
+    assert people.versions(state) == ["2026.2"]
+
+
+def test_publishing_a_stage_twice_is_said(people: People, stage: Path) -> None:
+    people.sign(stage, "Anna")
+    people.sign(stage, "Björn")
+    people.publish(stage)
+    with pytest.raises(PublishError, match="published already"):
+        people.publish(stage)
+
+
+def test_a_release_whose_model_is_not_there_is_not_published(people: People, stage: Path) -> None:
+    people.sign(stage, "Anna")
+    people.sign(stage, "Björn")
+    release = people.reader(stage.parent / "beta").offering("beta", Cancel(), app_version="1.0.0").offers[0].release
+    digest = release.variants[0].file.digest.removeprefix("sha256:")
+    (people.folder / "blobs" / "sha256" / digest[:2] / digest).unlink()
+    with pytest.raises(PublishError, match=rf"{digest} .*isn't in"):
+        people.publish(stage)
+
+
+def test_a_manifest_that_was_changed_on_the_way_is_not_signed(stage: Path) -> None:
+    manifest = next((stage / "targets" / "stable" / "releases").iterdir())
+    manifest.write_bytes(manifest.read_bytes().replace(b"Apache", b"apache"))
+    with pytest.raises(PublishError, match="isn't the file that is to be signed"):
+        changes_of(Stage.load(stage))
+
+
+def test_a_stage_on_a_forged_base_is_refused(stage: Path) -> None:
+    path = next((stage / "base" / "metadata").glob("*.targets.json"))
+    path.write_bytes(path.read_bytes().replace(b'"threshold":2', b'"threshold":1'))
+    with pytest.raises(TrustError):
+        Stage.load(stage)
+
+
+def test_a_folder_that_is_no_stage_is_said(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        Stage.load(tmp_path)
+
+
+def test_a_stage_does_not_overwrite_another(people: People, stage: Path) -> None:
+    with pytest.raises(PublishError, match="isn't empty"):
+        renew(people.folder, people.online, PASSPHRASE, "stable", terms=Terms(stage=stage))
+
+
+# in words
+
+
+def test_the_words_name_release_and_digests(people: People, stage: Path, tmp_path: Path) -> None:
+    words = "\n".join(changes_of(Stage.load(stage)))
+    release = people.reader(tmp_path / "beta").offering("beta", Cancel(), app_version="1.0.0").offers[0].release
+    assert "bbj-coder chat 7b 2026.2" in words
+    assert release.variants[0].file.digest in words
+
+
+def test_the_words_name_a_withdrawal_with_its_reason(people: People, tmp_path: Path) -> None:
+    terms = Terms(stage=tmp_path / "stage")
+    name: Name = {**NAME, "version": "2026.1"}
+    withdraw(people.folder, people.online, PASSPHRASE, "stable", **name, reason="Falsche Lizenz.", terms=terms)
+    words = changes_of(Stage.load(tmp_path / "stage"))
+    assert "  withdraws bbj-coder chat 7b 2026.1: Falsche Lizenz." in words
+
+
+def test_the_words_say_when_nothing_but_the_date_changes(people: People, tmp_path: Path) -> None:
+    renew(people.folder, people.online, PASSPHRASE, "targets", terms=Terms(stage=tmp_path / "stage"))
+    (words,) = changes_of(Stage.load(tmp_path / "stage"))
+    assert words.startswith("targets 2, ")
+    assert words.endswith("signed anew, unchanged")
+
+
+def test_the_words_name_the_keys_that_change(people: People, tmp_path: Path) -> None:
+    new, old = people.new_key("root", "Dörte"), people.key("root", "Çelik")
+    rotate(people.folder, tmp_path / "stage", "root", add=[new], remove=[old])
+    words = "\n".join(changes_of(Stage.load(tmp_path / "stage")))
+    assert f"root: adds the key {new.keyid}" in words
+    assert f"root: removes the key {old}" in words
+
+
+# keys
+
+
+def test_a_root_key_is_replaced_and_clients_follow(people: People, state: Path, tmp_path: Path) -> None:
+    people.versions(state)
+    new = people.new_key("root", "Dörte")
+    rotate(people.folder, tmp_path / "stage", "root", add=[new], remove=[people.key("root", "Çelik")])
+    people.sign(tmp_path / "stage", "Anna")
+    people.sign(tmp_path / "stage", "Björn")
+    people.publish(tmp_path / "stage")
+    for each in (state, tmp_path / "a new customer"):
+        assert people.versions(each) == ["2026.1"]
+    renew(people.folder, people.online, PASSPHRASE, "root", terms=Terms(stage=tmp_path / "next"))
+    people.sign(tmp_path / "next", "Anna")
+    people.sign(tmp_path / "next", "Dörte")
+    people.publish(tmp_path / "next")
+    assert people.versions(state) == ["2026.1"]
+    assert (people.folder / "metadata" / "3.root.json").exists()
+
+
+def test_a_new_root_needs_the_old_keys_and_the_new_ones(people: People, tmp_path: Path) -> None:
+    new = [people.new_key("root", "Dörte"), people.new_key("root", "Émile")]
+    old = [people.key("root", person) for person in ("Anna", "Björn", "Çelik")]
+    rotate(people.folder, tmp_path / "stage", "root", add=new, remove=old)
+    for person in ("Dörte", "Émile"):
+        people.sign(tmp_path / "stage", person)
+    with pytest.raises(PublishError, match="by the keys of root 1"):
+        people.publish(tmp_path / "stage")
+    for person in ("Anna", "Çelik"):
+        people.sign(tmp_path / "stage", person)
+    people.publish(tmp_path / "stage")
+
+
+def test_a_removed_root_key_signs_no_more(people: People, tmp_path: Path) -> None:
+    new = people.new_key("root", "Dörte")
+    rotate(people.folder, tmp_path / "stage", "root", add=[new], remove=[people.key("root", "Çelik")])
+    people.sign(tmp_path / "stage", "Anna")
+    people.sign(tmp_path / "stage", "Björn")
+    people.publish(tmp_path / "stage")
+    renew(people.folder, people.online, PASSPHRASE, "root", terms=Terms(stage=tmp_path / "next"))
+    with pytest.raises(PublishError, match="None of these keys"):
+        people.sign(tmp_path / "next", "Çelik")
+
+
+def test_a_targets_key_is_replaced_and_clients_follow(people: People, state: Path, tmp_path: Path) -> None:
+    people.versions(state)
+    new = people.new_key("targets", "Dörte")
+    rotate(people.folder, tmp_path / "stage", "targets", add=[new], remove=[people.key("targets", "Björn")])
+    for person in ("Anna", "Björn", "Dörte"):
+        people.sign(tmp_path / "stage", person)
+    assert people.publish(tmp_path / "stage") == ("root", "targets")
+    assert people.versions(state) == ["2026.1"]
+
+
+def test_a_channel_key_is_replaced_and_clients_follow(people: People, state: Path, tmp_path: Path) -> None:
+    people.versions(state)
+    new = people.new_key("stable", "Dörte")
+    rotate(people.folder, tmp_path / "stage", "stable", add=[new], remove=[people.key("stable", "Björn")])
+    for person in ("Anna", "Björn", "Dörte"):
+        people.sign(tmp_path / "stage", person)
+    assert people.publish(tmp_path / "stage") == ("targets", "stable")
+    assert people.versions(state) == ["2026.1"]
+
+
+@pytest.mark.parametrize("role", ["timestamp", "snapshot"])
+@pytest.mark.parametrize("lost", [False, True])
+def test_an_online_key_is_replaced_and_clients_follow(
+    people: People, state: Path, tmp_path: Path, role: str, *, lost: bool
+) -> None:
+    people.versions(state)
+    old = KeyFolder(people.online, PASSPHRASE).signers(role)[0].public_key.keyid
+    if lost:
+        (people.online / f"{role}-1.key").unlink()
+    new = people.new_key(role, "online")
+    rotate(people.folder, tmp_path / "stage", role, add=[new], remove=[old])
+    people.sign(tmp_path / "stage", "Anna")
+    people.sign(tmp_path / "stage", "Björn")
+    people.publish(tmp_path / "stage")
+    assert people.versions(state) == people.versions(tmp_path / "new") == ["2026.1"]
+
+
+def swap_online_key(people: People, stage: Path) -> None:
+    old = KeyFolder(people.online, PASSPHRASE).signers("timestamp")[0].public_key.keyid
+    rotate(people.folder, stage, "timestamp", add=[people.new_key("timestamp", "online")], remove=[old])
+    people.sign(stage, "Anna")
+    people.sign(stage, "Björn")
+
+
+def add_targets_key(people: People, stage: Path) -> None:
+    rotate(people.folder, stage, "targets", add=[people.new_key("targets", "Dörte")])
+    for person in ("Anna", "Björn", "Dörte"):
+        people.sign(stage, person)
+
+
+def swap_targets_key(people: People, stage: Path) -> None:
+    new, old = people.new_key("targets", "Dörte"), people.key("targets", "Björn")
+    rotate(people.folder, stage, "targets", add=[new], remove=[old])
+    for person in ("Anna", "Björn", "Dörte"):
+        people.sign(stage, person)
+
+
+def promote_it(people: People, stage: Path) -> None:
+    promote(people.folder, people.online, PASSPHRASE, **NAME, terms=Terms(stage=stage))
+    people.sign(stage, "Anna")
+    people.sign(stage, "Björn")
+
+
+@pytest.mark.parametrize("prepare", [swap_online_key, swap_targets_key, add_targets_key, promote_it])
+def test_readers_can_read_at_every_step(people: People, state: Path, tmp_path: Path, prepare: object) -> None:
+    assert callable(prepare)
+    prepare(people, tmp_path / "stage")
+    people.versions(state)
+    seen: list[list[str]] = []
+
+    def look(_path: Path) -> None:
+        seen.append(people.versions(state))
+        assert people.versions(tmp_path / f"reader {len(seen)}") == seen[-1]
+
+    publisher = Publisher(people.folder, KeyFolder(people.online, PASSPHRASE), wrote=look)
+    publisher.ledger.load()
+    publish_stage(publisher.ledger, Stage.load(tmp_path / "stage"))
+    assert len(seen) >= 3  # snapshot, timestamp, and root or channel
+    assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize("prepare", [swap_online_key, swap_targets_key, add_targets_key, promote_it])
+@pytest.mark.parametrize("last", range(4))
+def test_a_writer_that_dies_can_be_called_again(
+    people: People, state: Path, tmp_path: Path, prepare: object, last: int
+) -> None:
+    class Died(BaseException):
+        pass
+
+    assert callable(prepare)
+    prepare(people, tmp_path / "stage")
+    written: list[Path] = []
+
+    def die(path: Path) -> None:
+        written.append(path)
+        if len(written) > last:
+            raise Died
+
+    publisher = Publisher(people.folder, KeyFolder(people.online, PASSPHRASE), wrote=die)
+    publisher.ledger.load()
+    try:
+        publish_stage(publisher.ledger, Stage.load(tmp_path / "stage"))
+    except Died:
+        people.versions(state)
+    with contextlib.suppress(PublishError):  # published already
+        people.publish(tmp_path / "stage")
+    with pytest.raises(PublishError, match="published already"):
+        people.publish(tmp_path / "stage")
+    assert people.versions(state)
+    refresh_timestamp(people.folder, people.online, PASSPHRASE)
+    assert people.versions(state)
+
+
+def test_too_few_keys_are_refused(people: People, tmp_path: Path) -> None:
+    with pytest.raises(PublishError, match="would have 1 keys, and 2"):
+        rotate(people.folder, tmp_path / "stage", "stable", remove=[people.key("stable", "Anna")])
+
+
+def test_a_key_is_used_for_the_role_that_it_was_made_for(people: People, tmp_path: Path) -> None:
+    with pytest.raises(PublishError, match="was made for 'stable'"):
+        rotate(people.folder, tmp_path / "stage", "root", add=[people.new_key("stable", "Dörte")])
+
+
+def test_an_unknown_key_cannot_be_removed(people: People, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="has no key 'abc'"):
+        rotate(people.folder, tmp_path / "stage", "root", remove=["abc"])
+
+
+# the clock
+
+
+def test_a_clock_behind_the_last_signature_signs_nothing(people: People) -> None:
+    publisher = Publisher(
+        people.folder, KeyFolder(people.online, PASSPHRASE), now=lambda: datetime.now(UTC) - timedelta(days=2)
+    )
+    publisher.ledger.load()
+    with pytest.raises(PublishError, match="was last signed at"):
+        publisher.ledger.refresh()
+
+
+def test_a_clock_past_the_timestamp_s_end_signs_only_when_somebody_says_that_it_is_right(people: People) -> None:
+    later = datetime.now(UTC) + timedelta(days=15)
+    publisher = Publisher(people.folder, KeyFolder(people.online, PASSPHRASE), now=lambda: later)
+    publisher.ledger.load()
+    with pytest.raises(PublishError, match="its timestamp ended") as caught:
+        publisher.ledger.refresh()
+    assert "--clock-is-right" in caught.value.hint
+    sure = Publisher(
+        people.folder, KeyFolder(people.online, PASSPHRASE), now=lambda: later, terms=Terms(clock_is_right=True)
+    )
+    sure.ledger.load()
+    assert sure.ledger.refresh() > later
