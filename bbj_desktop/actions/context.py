@@ -85,7 +85,11 @@ class Context:
         network = self.network()
         mirrors = tuple(open_source(address, network) for address in known.mirrors)
         state = KnownRegistries(self.paths.registries).state(known)
-        return Registry.open(open_source(known.address, network), state, mirrors=mirrors, now=self.now)
+        source = open_source(known.address, network)
+        registry = OfflineRegistry.open(source, state, mirrors=mirrors, now=self.now)
+        registry.offline = frozenset(known.offline)
+        registry.expiry = self.settings.values.bundle_expiry
+        return registry
 
     def runtime(self, name: RuntimeName) -> Runtime:
         """The runtime of that name; started only when it is used."""

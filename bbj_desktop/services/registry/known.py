@@ -27,6 +27,7 @@ class KnownRegistry(BaseModel):
         identity: Digest of the first root that was trusted, ``sha256:<hex>``.
         address: Where it is read from.
         mirrors: Where it is read from, too, in this order.
+        offline: Those of them that no network leads to: there ``bundle_expiry`` says what expired metadata means.
         added_at: When the user (or the packaged build) trusted it, UTC.
     """
 
@@ -36,6 +37,7 @@ class KnownRegistry(BaseModel):
     identity: str
     address: str
     mirrors: tuple[str, ...] = ()
+    offline: tuple[str, ...] = ()
     added_at: datetime
 
 

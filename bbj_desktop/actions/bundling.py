@@ -1,0 +1,487 @@
+"""Models for machines without a network: exporting them where there is one, importing them where there is none."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.recommending import choose, read_offering, recommend
+from bbj_desktop.actions.registering import RegistryView
+from bbj_desktop.core.errors import NoSpaceError, NotFoundError, NoTrustedRootError, TransportError, TrustError
+from bbj_desktop.core.hardware import HardwareProfile
+from bbj_desktop.core.progress import Cancel, Remark, Report, Step
+from bbj_desktop.core.recommendation import Wishes
+from bbj_desktop.core.release import ChunkIndex, Offer, Offering, Release, Variant
+from bbj_desktop.core.units import format_bytes
+from bbj_desktop.core.versions import model_name, version_key_of
+from bbj_desktop.services.meter import Meter
+from bbj_desktop.services.registry.bundle import (
+    Bundle,
+    BundleContent,
+    BundleFolder,
+    BundlePiece,
+    BundleSource,
+    find_bundles,
+)
+from bbj_desktop.services.registry.bundle_reading import copy_texts, take_what_is_here
+from bbj_desktop.services.registry.bundle_volumes import chunks_of, plan_pieces, write_piece
+from bbj_desktop.services.registry.bundle_writing import Snapshot, overhead_bytes, take_snapshot, write_texts
+from bbj_desktop.services.registry.client import Registry, blob_path
+from bbj_desktop.services.registry.known import KnownRegistries, KnownRegistry
+from bbj_desktop.services.registry.layout import METADATA
+from bbj_desktop.services.registry.offline import OfflineRegistry
+from bbj_desktop.services.registry.root import MAX_ROOT_BYTES, describe_root, identity_of
+from bbj_desktop.services.store.disk import Disk
+from bbj_desktop.services.store.store import Store
+from bbj_desktop.services.transfer.fetch import bytes_missing, fetch
+from bbj_desktop.services.transfer.folder import FolderSource
+from bbj_desktop.services.transfer.source import Source
+
+log = logging.getLogger(__name__)
+
+Chosen = tuple[Release, Variant]
+
+
+class Exported(BaseModel):
+    """The end of an export.
+
+    Attributes:
+        registry: Identity of the registry.
+        volumes: Folders that go onto sticks; 0 when the folder itself is the bundle.
+        fetched_bytes: Model bytes that came from the registry or the store; the rest was in the folder already.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    folder: Path
+    registry: str
+    channel: str
+    contents: tuple[BundleContent, ...]
+    volumes: int
+    size_bytes: int
+    fetched_bytes: int
+    seconds: float
+
+
+class ImportedModel(BaseModel):
+    """A model of a bundle, as far as it is here.
+
+    Attributes:
+        key: Its version's key.
+        missing_bytes: What of it isn't here yet.
+        missing: Names of the pieces that are to be brought, with their volumes.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    digest: str
+    length_bytes: int
+    missing_bytes: int = 0
+    missing: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        return not self.missing_bytes
+
+
+class Imported(BaseModel):
+    """The end of an import.
+
+    Attributes:
+        newer_known: This machine had seen newer metadata than the bundle holds, and judged by that.
+        refused: Models in the bundle that the newest metadata known here doesn't offer (any more).
+        copied_bytes: Model bytes that were copied and verified.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    registry: RegistryView
+    channel: str
+    models: tuple[ImportedModel, ...]
+    newer_known: bool
+    refused: tuple[str, ...]
+    copied_bytes: int
+    seconds: float
+
+
+def choose_variants(
+    context: Context,
+    wishes: Sequence[Wishes],
+    report: Report,
+    cancel: Cancel,
+    *,
+    everything: bool = False,
+    profile: HardwareProfile | None = None,
+) -> tuple[Chosen, ...]:
+    """What to export.
+
+    Args:
+        wishes: What is asked for; a part that is left open means every one. A wish without any part means what is
+            recommended for a machine.
+        everything: Every variant that the wishes' roles match.
+        profile: The machine to recommend for; None is this one.
+
+    Raises:
+        NotFoundError: The registry offers nothing like a wish.
+        TrustError, TransportError: As the registry says.
+    """
+    found: dict[str, Chosen] = {}
+    for wish in wishes:
+        named = everything or (wish.model, wish.size, wish.quantisation, wish.version) != (None,) * 4
+        some = _named(context, wish, report, cancel) if named else _recommended(context, wish, report, cancel, profile)
+        found |= {version_key_of(release, variant.quantisation): (release, variant) for release, variant in some}
+    return tuple(found.values())
+
+
+def _named(context: Context, wish: Wishes, report: Report, cancel: Cancel) -> list[Chosen]:
+    offering = read_offering(context, cancel, version=wish.version, report=report)
+    found = [
+        (offer.release, variant)
+        for offer in offering.offers
+        for variant in offer.release.variants
+        if _matches(offer.release, variant, wish)
+    ]
+    if not found:
+        raise NotFoundError("The registry offers no such model.", hint=f"It offers: {_offered(offering)}.")
+    return found
+
+
+def _matches(release: Release, variant: Variant, wish: Wishes) -> bool:
+    return (
+        release.role in wish.roles
+        and wish.model in (None, release.model, model_name(release))
+        and wish.size in (None, release.size)
+        and wish.quantisation in (None, variant.quantisation)
+    )
+
+
+def _offered(offering: Offering) -> str:
+    keys = [
+        version_key_of(each.release, variant.quantisation)
+        for each in offering.offers
+        for variant in each.release.variants
+    ]
+    return ", ".join(keys) or "nothing yet"
+
+
+def _recommended(
+    context: Context, wish: Wishes, report: Report, cancel: Cancel, profile: HardwareProfile | None
+) -> list[Chosen]:
+    recommended = recommend(context, wish, report, cancel, profile=profile)
+    choices = [role.choice for role in recommended.recommendation.choices if role.choice is not None]
+    return [(each.release, each.variant) for each in choices or [choose(recommended, wish)]]
+
+
+def export_bundle(
+    context: Context,
+    folder: Path,
+    chosen: Sequence[Chosen],
+    report: Report,
+    cancel: Cancel,
+    *,
+    volume_bytes: int | None = None,
+) -> Exported:
+    """Writes a bundle. Interrupted anywhere, doing it again keeps what is there and verifies it.
+
+    Args:
+        folder: Where to; made when it isn't there.
+        chosen: The models.
+        volume_bytes: Room on each stick; None makes one folder that is a mirror.
+
+    Raises:
+        NoSpaceError: Before the first byte of a model.
+        UserInputError: ``volume_bytes`` is too small.
+        TransportError, TrustError, StoreError, Cancelled: As the services say.
+    """
+    started = time.monotonic()
+    disk, channel = Disk(), context.settings.values.channel
+    registries, known = KnownRegistries(context.paths.registries), context.known_registry()
+    registry = context.open_registry()
+    try:
+        report(Step("catalogue", "Reading the registry"))
+        registry.refresh(cancel)
+        snapshot = take_snapshot(
+            registry, registries.state(known), channel, chosen, cancel, app_version=context.app_version
+        )
+        bundle = Bundle(
+            registry=registry.identity, channel=channel, created=context.now(), contents=tuple(map(_content, chosen))
+        )
+        if volume_bytes is not None:
+            pieces = plan_pieces(snapshot.indexes, volume_bytes - overhead_bytes(snapshot.files))
+            bundle = bundle.model_copy(update={"pieces": pieces, "volumes": pieces[-1].volume})
+        writer = _Export(context.open_store(), registry, folder, snapshot, bundle, disk, report, cancel)
+        fetched = writer.write()
+        _check(folder if volume_bytes is None else folder / "volume-1", registries.state(known), cancel)
+    finally:
+        registry.close()
+    log.info("exported %d models to %s: %d bytes written", len(chosen), folder, fetched)
+    return Exported(
+        folder=folder,
+        registry=bundle.registry,
+        channel=channel,
+        contents=bundle.contents,
+        volumes=bundle.volumes,
+        size_bytes=sum(each.length_bytes for each in bundle.contents),
+        fetched_bytes=fetched,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _content(chosen: Chosen) -> BundleContent:
+    release, variant = chosen
+    return BundleContent(
+        name=version_key_of(release, variant.quantisation),
+        digest=variant.file.digest,
+        length_bytes=variant.file.length_bytes,
+    )
+
+
+def _check(folder: Path, state: Path, cancel: Cancel) -> None:
+    """What was written is read as a customer reads it: whole, and not older than what is known here."""
+    Registry.open(FolderSource(str(folder), folder), state).refresh(cancel)
+
+
+class _Export:
+    """The writing of one bundle."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        folder: Path,
+        snapshot: Snapshot,
+        bundle: Bundle,
+        disk: Disk,
+        report: Report,
+        cancel: Cancel,
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._folder = folder
+        self._snapshot = snapshot
+        self._bundle = bundle
+        self._disk = disk
+        self._report = report
+        self._cancel = cancel
+
+    def write(self) -> int:
+        """Returns the bytes of models that were written."""
+        self._disk.make_folder(self._folder)
+        self._check_space()
+        if not self._bundle.volumes:
+            fetched = sum(map(self._write_whole, self._snapshot.indexes))
+            write_texts(self._folder, self._snapshot.files, self._bundle, self._disk, self._cancel)
+            return fetched
+        fetched = self._write_pieces()
+        for volume in range(1, self._bundle.volumes + 1):
+            own = self._bundle.model_copy(update={"volume": volume})
+            write_texts(self._folder / f"volume-{volume}", self._snapshot.files, own, self._disk, self._cancel)
+        return fetched
+
+    def _check_space(self) -> None:
+        """The whole need, before the first byte."""
+        texts = overhead_bytes(self._snapshot.files) * max(1, self._bundle.volumes)
+        needed, free = self._missing_bytes() + texts, self._disk.free_bytes(self._folder)
+        if free < needed:
+            raise NoSpaceError(
+                f"The bundle needs {format_bytes(needed)} more in {self._folder}; {format_bytes(free)} are free.",
+                needed_bytes=needed,
+                free_bytes=free,
+                path=self._folder,
+                hint="Choose another folder, or fewer models.",
+            )
+
+    def _missing_bytes(self) -> int:
+        if self._bundle.volumes:
+            return sum(piece.length_bytes for piece in self._bundle.pieces if not self._place(piece).exists())
+        return sum(bytes_missing(each, self._folder / blob_path(each.file.digest)) for each in self._snapshot.indexes)
+
+    def _place(self, piece: BundlePiece) -> Path:
+        return self._folder / f"volume-{piece.volume}" / piece.path
+
+    def _write_whole(self, index: ChunkIndex) -> int:
+        path = blob_path(index.file.digest)
+        destination = self._folder / path
+        self._report(Step("download", f"Writing and verifying {self._name(index)}"))
+
+        def write(source: Source, path: str) -> int:
+            return fetch(source, path, index, destination, self._report, self._cancel).bytes_fetched
+
+        return self._from_the_nearest(index, write)
+
+    def _write_pieces(self) -> int:
+        meter = Meter(self._report, sum(piece.length_bytes for piece in self._bundle.pieces))
+        indexes = {index.file.digest: index for index in self._snapshot.indexes}
+        done = fetched = 0
+
+        def moved(count: int) -> None:
+            nonlocal done
+            done += count
+            meter.show(done, done)
+
+        for piece in self._bundle.pieces:
+            self._report(Step("download", f"Writing volume {piece.volume} of {self._bundle.volumes}"))
+            fetched += self._write_piece(piece, indexes[piece.digest], moved)
+        meter.show(done, done, at_once=True)
+        return fetched
+
+    def _write_piece(self, piece: BundlePiece, index: ChunkIndex, moved: Callable[[int], None]) -> int:
+        chunks, place = chunks_of(piece, index), self._place(piece)
+
+        def write(source: Source, path: str) -> int:
+            return write_piece(source, path, chunks, place, moved, self._cancel, disk=self._disk)
+
+        return self._from_the_nearest(index, write)
+
+    def _from_the_nearest(self, index: ChunkIndex, write: Callable[[Source, str], int]) -> int:
+        """From the store when the file is in it, else, or when it is damaged there, from the registry."""
+        here = self._store.blob_path(index.file.digest)
+        if here.is_file() and here.stat().st_size == index.file.length_bytes:
+            try:
+                return write(FolderSource(str(here.parent), here.parent), here.name)
+            except (TransportError, TrustError) as error:
+                self._report(Remark(f"{error.message} It is fetched from the registry instead.", "warning"))
+        return write(self._registry.source, blob_path(index.file.digest))
+
+    def _name(self, index: ChunkIndex) -> str:
+        return next(each.name for each in self._bundle.contents if each.digest == index.file.digest)
+
+
+def trusted_registry_of(context: Context, folders: Sequence[BundleFolder]) -> KnownRegistry | None:
+    """The registry of a bundle, if this machine trusts it: one of the bundle's roots is the one that it began with."""
+    known = {each.identity: each for each in KnownRegistries(context.paths.registries).all()}
+    for path in BundleSource(folders).metadata_folder.files:
+        if path.startswith(f"{METADATA}/") and path.endswith(".root.json"):
+            root = BundleSource(folders).read(path, limit_bytes=MAX_ROOT_BYTES, cancel=Cancel())
+            if identity_of(root) in known:
+                return known[identity_of(root)]
+    return None
+
+
+def open_bundles(paths: Sequence[Path]) -> tuple[BundleFolder, ...]:
+    """The bundles and volumes that folders are or hold. Raises as ``find_bundles``."""
+    return find_bundles(paths)
+
+
+def import_bundle(
+    context: Context,
+    folders: Sequence[BundleFolder],
+    report: Report,
+    cancel: Cancel,
+    *,
+    root: bytes | None = None,
+) -> Imported:
+    """Takes over what is new in bundles and volumes: metadata, signed texts, and every part of a model that is there.
+
+    Volumes may come in any order and one at a time; what is here stays. Afterwards the registry has a mirror on this
+    machine, so that everything else works as with a network.
+
+    Args:
+        folders: As ``open_bundles`` found them.
+        root: The first root to trust, where the registry isn't trusted yet; its fingerprint was compared.
+
+    Raises:
+        NoTrustedRootError: The registry isn't trusted, and there is no ``root``.
+        TrustError: The bundle isn't what was signed.
+        NoSpaceError: Before the first byte of a model.
+        TransportError, StoreError, Cancelled: As the services say: a stick that was pulled, e.g.
+    """
+    started = time.monotonic()
+    registries, source = KnownRegistries(context.paths.registries), BundleSource(folders)
+    known = trusted_registry_of(context, folders)
+    if known is None:
+        known = _new(context, root, source)
+    mirror, channel = registries.state(known) / "offline", folders[0].bundle.channel
+    registry = OfflineRegistry.open(source, registries.state(known), initial_root=root, now=context.now)
+    registry.expiry = context.settings.values.bundle_expiry
+    report(Step("catalogue", f"Verifying {source.address}"))
+    registry.refresh(cancel)
+    for remark in registry.remarks:
+        report(remark)
+    offers = registry.all_offers(channel, cancel, app_version=context.app_version)
+    wanted = _in_bundle(source, offers)
+    indexes = [registry.chunk_index(variant, cancel) for _, variant in wanted]
+    for release, _ in wanted:
+        registry.tokenizer(release, cancel)
+    report(Step("mirror", "Keeping the signed metadata"))
+    copy_texts(source, mirror, wanted, cancel, with_metadata=not registry.behind)
+    known = _with_mirror(known, mirror)
+    registries.remember(known)
+    store = context.open_store()
+    store.check_space(sum(bytes_missing(index, store.blob_path(index.file.digest)) for index in indexes))
+    models, copied = [], 0
+    for (release, variant), index in zip(wanted, indexes, strict=True):
+        key = version_key_of(release, variant.quantisation)
+        report(Step("import", f"Copying and verifying {key}"))
+        place = store.blob_path(index.file.digest)
+        count, missing = take_what_is_here(source, index, place, report, cancel)
+        copied += count
+        models.append(_imported(source, key, index, missing))
+    log.info("imported %d models from %s: %d bytes copied", len(models), source.address, copied)
+    return Imported(
+        registry=RegistryView.of(known, current=context.known_registry().identity == known.identity),
+        channel=channel,
+        models=tuple(models),
+        newer_known=registry.behind,
+        refused=_refused(folders, {variant.file.digest for _, variant in wanted}),
+        copied_bytes=copied,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _new(context: Context, root: bytes | None, source: BundleSource) -> KnownRegistry:
+    if root is None:
+        raise NoTrustedRootError(
+            f"The registry of the bundle {source.address} isn't trusted on this machine.",
+            hint="Compare its fingerprint: add --fingerprint DIGEST, or --root ROOT.json from a safe place.",
+        )
+    return KnownRegistry(identity=describe_root(root).identity, address="", added_at=context.now())
+
+
+def _with_mirror(known: KnownRegistry, mirror: Path) -> KnownRegistry:
+    """The mirror on this machine is asked last; it is the registry's address when there is no other."""
+    place = str(mirror)
+    mirrors = (
+        known.mirrors if place in (known.address, *known.mirrors) or not known.address else (*known.mirrors, place)
+    )
+    offline = known.offline if place in known.offline else (*known.offline, place)
+    return known.model_copy(update={"address": known.address or place, "mirrors": mirrors, "offline": offline})
+
+
+def _in_bundle(source: BundleSource, offers: Sequence[Offer]) -> list[Chosen]:
+    """The models that the registry offers and that the bundle says it has, or has a part of."""
+    listed = {content.digest for folder in source.folders for content in folder.bundle.contents}
+    found = {
+        variant.file.digest: (offer.release, variant)
+        for offer in offers
+        for variant in offer.release.variants
+        if variant.file.digest in listed or source.ranges(variant.file.digest)
+    }
+    return list(found.values())
+
+
+def _imported(source: BundleSource, key: str, index: ChunkIndex, missing_bytes: int) -> ImportedModel:
+    pieces = source.missing_pieces(index.file.digest) if missing_bytes else ()
+    return ImportedModel(
+        key=key,
+        digest=index.file.digest,
+        length_bytes=index.file.length_bytes,
+        missing_bytes=missing_bytes,
+        missing=tuple(f"volume {piece.volume}: {piece.path}" if piece.volume else piece.path for piece in pieces),
+    )
+
+
+def _refused(folders: Sequence[BundleFolder], wanted: set[str]) -> tuple[str, ...]:
+    names = {
+        content.digest: content.name
+        for folder in folders
+        for content in folder.bundle.contents
+        if content.digest not in wanted
+    }
+    return tuple(sorted(names.values()))

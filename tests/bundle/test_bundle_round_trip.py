@@ -1,0 +1,136 @@
+"""From the connected side to the one without a network, and everything that may happen on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bbj_desktop.actions.recommending import read_offering
+from bbj_desktop.core.errors import NotFoundError, NoTrustedRootError
+from bbj_desktop.core.progress import Cancel, silent
+from bbj_desktop.services.registry.client import Registry
+from bbj_desktop.services.registry.layout import blob_path
+from bbj_desktop.services.registry.serve import serve_folder
+from bbj_desktop.services.transfer.sources import open_source
+from tests.bundle.conftest import Desk
+from tests.fakes.published import Publication
+
+VOLUME_BYTES = 12 * 2**20
+
+
+def _digest(path: Path) -> str:
+    return f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
+def test_a_bundle_brings_a_model_to_a_machine_that_has_nothing(
+    staff: Desk, hospital: Desk, stick: Path, publication: Publication
+) -> None:
+    exported = staff.export(stick)
+    imported = hospital.import_(stick, root=publication.root)
+    (model,) = imported.models
+    assert [content.name for content in exported.contents] == [model.key]
+    assert model.whole
+    assert _digest(hospital.blob(model.digest)) == model.digest
+
+
+def test_after_an_import_the_registry_is_read_without_the_stick(
+    staff: Desk, hospital: Desk, stick: Path, publication: Publication
+) -> None:
+    staff.export(stick)
+    hospital.import_(stick, root=publication.root)
+    shutil.rmtree(stick)
+    offering = read_offering(hospital.context, Cancel())
+    assert [offer.release.version for offer in offering.offers] == ["2026.1"]
+
+
+def test_a_bundle_of_a_registry_that_nobody_trusted_is_refused(staff: Desk, hospital: Desk, stick: Path) -> None:
+    staff.export(stick)
+    with pytest.raises(NoTrustedRootError, match="isn't trusted"):
+        hospital.import_(stick)
+
+
+def test_a_second_import_needs_no_root_and_copies_nothing(
+    staff: Desk, hospital: Desk, stick: Path, publication: Publication
+) -> None:
+    staff.export(stick)
+    hospital.import_(stick, root=publication.root)
+    again = hospital.import_(stick)
+    assert (again.copied_bytes, again.models[0].whole) == (0, True)
+
+
+def test_a_second_export_writes_no_model_again(staff: Desk, stick: Path) -> None:
+    first = staff.export(stick)
+    assert first.fetched_bytes == first.size_bytes
+    assert staff.export(stick).fetched_bytes == 0
+
+
+def test_a_bundle_served_by_a_web_server_is_a_mirror(
+    staff: Desk, stick: Path, tmp_path: Path, publication: Publication
+) -> None:
+    exported = staff.export(stick)
+    with serve_folder(stick) as address:
+        source = open_source(address, staff.context.network())
+        registry = Registry.open(source, tmp_path / "fresh", initial_root=publication.root)
+        offering = registry.offering("stable", Cancel(), app_version="0.1.0")
+        index = registry.chunk_index(offering.offers[0].release.variants[0], Cancel())
+        source.close()
+    assert index.file.digest == exported.contents[0].digest
+    assert _digest(stick / blob_path(index.file.digest)) == index.file.digest
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_volumes_come_one_at_a_time_in_any_order(
+    staff: Desk, hospital: Desk, stick: Path, publication: Publication, order: tuple[int, ...]
+) -> None:
+    assert staff.export(stick, volume_bytes=VOLUME_BYTES).volumes == len(order)
+    first, second = (stick / f"volume-{number}" for number in order)
+    half = hospital.import_(first, root=publication.root).models[0]
+    assert not half.whole
+    assert [name.partition(":")[0] for name in half.missing] == [f"volume {order[1]}"]
+    whole = hospital.import_(second).models[0]
+    assert whole.whole
+    assert _digest(hospital.blob(whole.digest)) == whole.digest
+
+
+def test_all_volumes_together_are_taken_in_one_go(
+    staff: Desk, hospital: Desk, stick: Path, publication: Publication
+) -> None:
+    staff.export(stick, volume_bytes=VOLUME_BYTES)
+    (model,) = hospital.import_(stick, root=publication.root).models
+    assert model.whole
+
+
+def test_no_volume_is_larger_than_it_may_be(staff: Desk, stick: Path) -> None:
+    exported = staff.export(stick, volume_bytes=VOLUME_BYTES)
+    for number in range(1, exported.volumes + 1):
+        files = [path for path in (stick / f"volume-{number}").rglob("*") if path.is_file()]
+        assert sum(path.stat().st_size for path in files) <= VOLUME_BYTES
+
+
+def test_the_store_serves_an_export_that_the_registry_can_no_longer_serve(
+    staff: Desk, stick: Path, tmp_path: Path, publication: Publication
+) -> None:
+    staff.export(stick)
+    staff.import_(stick)
+    shutil.rmtree(publication.folder / "blobs" / "sha256", ignore_errors=False)
+    shutil.copytree(stick / "blobs", publication.folder / "blobs", dirs_exist_ok=True)
+    digest = staff.export(tmp_path / "zwei").contents[0].digest
+    (publication.folder / blob_path(digest)).unlink()
+    assert staff.export(tmp_path / "drei").contents[0].digest == digest
+
+
+def test_a_folder_that_is_no_bundle_is_named(hospital: Desk, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="holds no whole bundle"):
+        hospital.import_(tmp_path)
+
+
+def test_an_offline_mirror_is_asked_when_the_network_is_gone(
+    staff: Desk, stick: Path, publication: Publication
+) -> None:
+    staff.export(stick)
+    staff.import_(stick)
+    shutil.rmtree(publication.folder)
+    assert read_offering(staff.context, Cancel(), report=silent).offers
