@@ -8,6 +8,7 @@ from functools import partial
 from bbj_desktop.actions import installing, recommending
 from bbj_desktop.actions.installing import Installed, InstallPlan
 from bbj_desktop.actions.recommending import Recommended
+from bbj_desktop.actions.space import STORE
 from bbj_desktop.cli.describe import ROLE_NAMES, show_candidate
 from bbj_desktop.cli.naming import parse_name
 from bbj_desktop.cli.recommend import wishes_of
@@ -48,6 +49,8 @@ def plan_view(plan: InstallPlan) -> PlanView:
         free_bytes=plan.free_bytes,
         folder=plan.folder,
         refusals=plan.refusals,
+        needs=plan.needs,
+        ownership=plan.ownership,
     )
 
 
@@ -139,6 +142,12 @@ def _show_plans(screen: Screen, plans: Sequence[InstallPlan]) -> None:
         fetch = f"{format_bytes(plan.to_fetch_bytes)} to fetch"
         here = f", {format_bytes(plan.here_bytes)} are here already" if plan.here_bytes else ""
         screen.line(f"  {fetch}{here}; {format_bytes(plan.free_bytes)} are free in {plan.folder}")
+        for need in plan.needs:
+            if need.path != plan.folder or need.purpose != STORE:
+                needed = f"{format_bytes(need.bytes)} are needed at the peak on the volume of {need.path}"
+                screen.line(f"  {needed} for {need.purpose}; {format_bytes(need.free_bytes)} are free there")
+        if plan.ownership is not None:
+            screen.line(f"  {plan.ownership.reason}")
 
 
 class Beside(Screen):

@@ -15,10 +15,12 @@ from bbj_desktop.actions.doctoring import Finding
 from bbj_desktop.actions.login import Login
 from bbj_desktop.actions.purging import Ours
 from bbj_desktop.actions.registering import RegistryView
+from bbj_desktop.actions.space import VolumeNeed
 from bbj_desktop.cli.screen import JSON_FORMAT
 from bbj_desktop.core.chat import Statistics
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.hardware import HardwareProfile
+from bbj_desktop.core.ownership import Ownership
 from bbj_desktop.core.recommendation import Candidate, Reason
 from bbj_desktop.core.release import Release, Role, Tier
 from bbj_desktop.core.settings import OriginKind
@@ -197,6 +199,8 @@ class PlanView(_Result):
         disk_bytes: Further room that it takes.
         free_bytes: Room on the store's volume.
         refusals: Why it is refused without ``--force``.
+        needs: The room it takes, by volume.
+        ownership: Who will own the bytes, and what that costs.
     """
 
     candidate: CandidateView
@@ -206,6 +210,8 @@ class PlanView(_Result):
     free_bytes: int
     folder: Path
     refusals: tuple[str, ...]
+    needs: tuple[VolumeNeed, ...] = ()
+    ownership: Ownership | None = None
 
 
 class InstalledView(_Result):

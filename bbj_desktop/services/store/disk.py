@@ -136,7 +136,7 @@ class Disk:
     def free_bytes(self, path: Path) -> int:
         """Free room, in bytes, where ``path`` is or would be."""
         with _wrapped(path, "be looked at"):
-            return shutil.disk_usage(_existing(path)).free
+            return shutil.disk_usage(existing_folder(path)).free
 
     def write_atomic(self, path: Path, content: bytes) -> None:
         """Replaces a file's content: afterwards it is wholly the old or wholly the new one, power cut or not."""
@@ -179,12 +179,13 @@ def _store_error(error: OSError, path: Path, verb: str, needed_bytes: int) -> St
 
 def _free(path: Path) -> int:
     try:
-        return shutil.disk_usage(_existing(path)).free
+        return shutil.disk_usage(existing_folder(path)).free
     except OSError:
         return 0
 
 
-def _existing(path: Path) -> Path:
+def existing_folder(path: Path) -> Path:
+    """The nearest of a path and the folders above it that is there."""
     return next((folder for folder in (path, *path.parents) if folder.exists()), path)
 
 
