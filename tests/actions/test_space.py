@@ -84,11 +84,11 @@ def test_no_byte_is_fetched_for_copies_that_find_no_room(
     context: Context, server: ReleaseServer, ollama: FakeOllama, volume: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OLLAMA_MODELS", str(volume))
-    (volume / "something else").write_bytes(bytes(60 * 1024))
     found = plan(context)
     assert OLLAMA in [need.purpose for need in found.needs]
+    (volume / "something else").write_bytes(bytes(60 * 1024))  # since the plan
     with pytest.raises(NoSpaceError) as caught:
-        installing.install(context, found.model_copy(update={"refusals": ()}), silent, Cancel())
+        installing.install(context, found, silent, Cancel())
     assert caught.value.path == volume
     assert context.open_store().versions() == ()
     assert ollama.models == {}
