@@ -1,0 +1,82 @@
+"""Mending an installed version whose file was damaged."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from pydantic import BaseModel, ConfigDict
+
+from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.installing import donors_of, limits_of
+from bbj_desktop.core.errors import EngineError
+from bbj_desktop.core.progress import Cancel, Remark, Report, Step
+from bbj_desktop.core.versions import InstalledVersion
+from bbj_desktop.services.registry.client import blob_path
+from bbj_desktop.services.store.disk import Disk
+from bbj_desktop.services.transfer.donors import keep_index
+from bbj_desktop.services.transfer.repair import repair as repair_file
+
+log = logging.getLogger(__name__)
+
+
+class Repaired(BaseModel):
+    """The end of a repair.
+
+    Attributes:
+        damaged_bytes: Length of the parts that weren't as they were signed; 0 when nothing was wrong.
+        fetched_bytes: What came over the wire.
+        seconds: How long it took in all.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    version: InstalledVersion
+    damaged_bytes: int
+    fetched_bytes: int
+    seconds: float
+
+
+def repair(context: Context, text: str, report: Report, cancel: Cancel) -> Repaired:
+    """Reads an installed version's file and fetches what of it isn't as it was signed, and no more. Its runtimes let go
+    of it before. Interrupted anywhere, the file is as it was, and doing it again takes up where it ended.
+
+    Args:
+        text: Its key, or a unique beginning of it.
+
+    Raises:
+        NotFoundError: No such version, or the registry has its files no more.
+        TransportError, TrustError, StoreError: As the services say.
+    """
+    started = time.monotonic()
+    store = context.open_store()
+    version = store.find(text)
+    registry = context.open_registry()
+    try:
+        report(Step("plan", "Reading the signed chunk list"))
+        index = registry.chunk_index(version.variant, cancel)
+        unload_everywhere(context, version, report)
+        report(Step("repair", f"Reading {version.path.name} and fetching what is damaged"))
+        limits, donors = limits_of(context), [each for each in donors_of(store) if each.path != version.path]
+        path = blob_path(version.variant.file.digest)
+        done = repair_file(registry.sources, path, index, version.path, report, cancel, limits=limits, donors=donors)
+        keep_index(index, version.path, Disk())
+    finally:
+        registry.close()
+    log.info("repaired %s: %d bytes damaged, %d fetched", version.key, done.damaged_bytes, done.fetched_bytes)
+    return Repaired(
+        version=version,
+        damaged_bytes=done.damaged_bytes,
+        fetched_bytes=done.fetched_bytes,
+        seconds=time.monotonic() - started,
+    )
+
+
+def unload_everywhere(context: Context, version: InstalledVersion, report: Report) -> None:
+    """Makes the runtimes that know a version let go of its file; one that can't be reached has no hold of it."""
+    for registration in version.registrations:
+        runtime = context.runtime("ollama" if registration.runtime == "ollama" else "embedded")
+        try:
+            runtime.unload(version)
+        except EngineError as error:
+            report(Remark(f"{registration.tag} may still be loaded in {registration.runtime}: {error.message}"))
