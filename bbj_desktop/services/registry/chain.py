@@ -73,7 +73,7 @@ def read_roots(read: Read, initial_root: bytes | None = None) -> Chain:
         chain.root = metadata.signed
 
 
-def read_state(read: Read, chain: Chain) -> None:
+def read_state(read: Read, chain: Chain) -> Chain:
     """Adds timestamp, snapshot and targets. Raises as ``read_roots``."""
     chain.files[TIMESTAMP] = data = read(TIMESTAMP)
     chain.timestamp = _signed(data, Timestamp, chain.root, Timestamp.type, TIMESTAMP)
@@ -85,13 +85,15 @@ def read_state(read: Read, chain: Chain) -> None:
     path, data = _announced(read, chain, Targets.type)
     chain.files[path] = data
     chain.targets = _signed(data, Targets, chain.root, Targets.type, path)
+    return chain
 
 
-def read_channel(read: Read, chain: Chain, name: str) -> None:
+def read_channel(read: Read, chain: Chain, name: str) -> Chain:
     """Adds a channel. Raises as ``read_roots``."""
     path, data = _announced(read, chain, name)
     chain.channels[name] = _signed(data, Targets, chain.targets, name, path)
     chain.files[path] = data
+    return chain
 
 
 def channel_names(targets: Targets) -> tuple[str, ...]:

@@ -1,0 +1,76 @@
+"""How long a registry's signatures are still good, and when to do something about it."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import BaseModel, ConfigDict
+
+from bbj_desktop.core.errors import NotFoundError
+from bbj_desktop.services.registry.chain import Chain, channel_names, read_chain
+from bbj_desktop.services.registry.layout import TIMESTAMP
+from bbj_desktop.services.registry.staging import read_file
+
+WARN_BEFORE = MappingProxyType({"root": 90, "targets": 60, "channel": 60, "snapshot": 20, "timestamp": 4})
+"""Days. Refreshing renews a snapshot when 30 of its 60 days are left, and a timestamp each time; the others need people
+to meet."""
+
+
+class RoleLife(BaseModel):
+    """How long one role is still good.
+
+    Attributes:
+        days_left: Whole days, rounded down; negative when it is over.
+        warn_below: Days.
+        what_to_do: Empty while there is nothing to do.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    role: str
+    version: int
+    expires: datetime
+    days_left: int
+    warn_below: int
+    what_to_do: str = ""
+
+    @property
+    def fine(self) -> bool:
+        return not self.what_to_do
+
+
+def lives_of(folder: Path, now: datetime) -> tuple[RoleLife, ...]:
+    """The roles of a registry, from the root down.
+
+    Args:
+        folder: The registry.
+        now: Judged at this time (UTC).
+
+    Raises:
+        NotFoundError: There is no registry.
+        FormatError, TrustError, PublishError: It is damaged or can't be read.
+    """
+    if not (folder / TIMESTAMP).exists():
+        raise NotFoundError(f"There is no registry in {folder}.", hint="Create one first: registry create")
+    chain = read_chain(lambda path: read_file(folder, path))
+    return tuple(_life(role, version, expires, now) for role, version, expires in _roles(chain))
+
+
+def _roles(chain: Chain) -> list[tuple[str, int, datetime]]:
+    named = {"root": chain.root, "targets": chain.targets}
+    named |= {name: chain.channels[name] for name in channel_names(chain.targets)}
+    named |= {"snapshot": chain.snapshot, "timestamp": chain.timestamp}
+    return [(name, signed.version, signed.expires) for name, signed in named.items()]
+
+
+def _life(role: str, version: int, expires: datetime, now: datetime) -> RoleLife:
+    left = math.floor((expires - now) / timedelta(days=1))
+    limit = WARN_BEFORE.get(role, WARN_BEFORE["channel"])
+    online = role in ("snapshot", "timestamp")
+    todo = ""
+    if left < limit:
+        todo = "registry refresh" if online else f"registry renew {role}"
+    return RoleLife(role=role, version=version, expires=expires, days_left=left, warn_below=limit, what_to_do=todo)

@@ -1,0 +1,304 @@
+"""Checks a whole mirror: every metadata file, every signed file and every blob, by signature, length and digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from tuf.api.exceptions import LengthOrHashMismatchError
+from tuf.api.metadata import TargetFile, Targets
+
+from bbj_desktop.core.errors import (
+    DigestError,
+    FormatError,
+    MixAndMatchError,
+    NotFoundError,
+    StoreAccessError,
+    TrustError,
+)
+from bbj_desktop.core.progress import Cancel, Report, Step, Transfer
+from bbj_desktop.core.release import FileReference, Release, parse_catalogue, parse_chunk_index, parse_release
+from bbj_desktop.services.registry.chain import Chain, channel_names, parsed, read_channel, read_roots, read_state
+from bbj_desktop.services.registry.layout import BLOBS, METADATA, TARGETS, TIMESTAMP, blob_path, catalogue_target
+from bbj_desktop.services.registry.ledger import versioned
+from bbj_desktop.services.registry.root import identity_of
+from bbj_desktop.services.registry.staging import target_path
+from bbj_desktop.services.transfer.source import Source
+
+MAX_METADATA_BYTES = 20_000_000  # bytes; as the client accepts at most
+MAX_TARGET_BYTES = 16_000_000  # bytes; the same
+MAX_INDEX_BYTES = 64 * 2**20  # bytes; the same
+REPORT_BYTES = 1 << 22
+
+
+T = TypeVar("T")
+
+
+class Trouble(StrEnum):
+    """What is wrong with a file. ``superfluous`` is no fault: nothing that is signed names it."""
+
+    MISSING = "missing"
+    DAMAGED = "damaged"
+    UNTRUSTED = "untrusted"
+    EXPIRED = "expired"
+    SUPERFLUOUS = "superfluous"
+
+
+class MirrorProblem(BaseModel):
+    """Attributes:
+    path: Relative to the registry.
+    text: For a person.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    trouble: Trouble
+    text: str
+
+
+class Verified(BaseModel):
+    """What a mirror holds.
+
+    Attributes:
+        identity: Of the first root that the check began with.
+        releases: How many were found, over all channels.
+        files: How many were read whole.
+        read_bytes: How many bytes.
+        problems: In the order in which they were found.
+        searched: Whether files that nobody names were looked for: in a folder whose metadata is whole.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    address: str
+    identity: str
+    timestamp_version: int | None
+    releases: int
+    files: int
+    read_bytes: int
+    problems: tuple[MirrorProblem, ...]
+    searched: bool
+
+    @property
+    def sound(self) -> bool:
+        """Everything that customers may ask for is there, right and in time."""
+        return all(each.trouble is Trouble.SUPERFLUOUS for each in self.problems)
+
+
+def verify_mirror(
+    source: Source,
+    folder: Path | None,
+    report: Report,
+    cancel: Cancel,
+    *,
+    now: datetime,
+    initial_root: bytes | None = None,
+) -> Verified:
+    """Reads all of a mirror. It takes as long as fetching all of it.
+
+    Args:
+        source: The mirror.
+        folder: The same as a folder of this machine, to look for superfluous files; None over a network.
+        report: Told what is done, and the bytes that are hashed.
+        cancel: Obeyed within files.
+        now: Expiry is judged at this time (UTC).
+        initial_root: The root that is trusted; None takes the mirror's own, whose identity is then to be compared.
+
+    Raises:
+        TransportError: The way failed: nothing is said about the mirror.
+        Cancelled: By ``cancel``.
+    """
+    check = _Check(source, report, cancel, now)
+    identity = check.run(initial_root)
+    searched = folder is not None and check.knows_all_names
+    if folder is not None and searched:
+        check.search(folder)
+    return Verified(
+        address=source.address,
+        identity=identity,
+        timestamp_version=check.timestamp_version,
+        releases=check.releases,
+        files=len(check.seen),
+        read_bytes=check.read_bytes,
+        problems=tuple(check.problems),
+        searched=searched,
+    )
+
+
+class _Check:
+    """One run: what was read, and what was wrong with it."""
+
+    def __init__(self, source: Source, report: Report, cancel: Cancel, now: datetime) -> None:
+        self._source = source
+        self._report = report
+        self._cancel = cancel
+        self._now = now
+        self.problems: list[MirrorProblem] = []
+        self.seen: set[str] = set()
+        self.named: set[str] = set()
+        self.read_bytes = 0
+        self.releases = 0
+        self.timestamp_version: int | None = None
+        self._reading = TIMESTAMP
+        self._blobs: dict[str, tuple[FileReference, bool]] = {}
+
+    def run(self, initial_root: bytes | None) -> str:
+        """Returns the identity; empty when there isn't even a root."""
+        self._report(Step("metadata", "Checking signatures"))
+        chain = self._tried(TIMESTAMP, lambda: read_roots(self._metadata, initial_root))
+        if chain is None:
+            return ""
+        if self._tried(TIMESTAMP, lambda: read_state(self._metadata, chain)):
+            self.timestamp_version = chain.timestamp.version
+            for name in channel_names(chain.targets):
+                self._channel(chain, name)
+            self._expiry(chain)
+        self._all_blobs()
+        return identity_of(chain.initial_root)
+
+    def _channel(self, chain: Chain, name: str) -> None:
+        if self._tried(METADATA, lambda: read_channel(self._metadata, chain, name)):
+            for target, info in sorted(chain.channels[name].targets.items()):
+                path = target_path(info)
+                self.named.add(path)
+                self._tried(path, partial(self._target, path, info, is_catalogue=target == catalogue_target(name)))
+
+    def _target(self, path: str, info: TargetFile, *, is_catalogue: bool) -> None:
+        data = self._file(path, MAX_TARGET_BYTES)
+        _demand_target(info, data)
+        if is_catalogue:
+            parse_catalogue(data)
+        else:
+            self._release(parse_release(data))
+
+    def _release(self, release: Release) -> None:
+        self.releases += 1
+        for variant in release.variants:
+            self._blobs.setdefault(variant.file.digest, (variant.file, False))
+            self._blobs.setdefault(variant.chunk_index.digest, (variant.chunk_index, True))
+        if release.tokenizer is not None:
+            self._blobs.setdefault(release.tokenizer.digest, (release.tokenizer, False))
+
+    def _all_blobs(self) -> None:
+        total = sum(file.length_bytes for file, _ in self._blobs.values())
+        self._report(Step("blobs", f"Reading {len(self._blobs)} blobs"))
+        done = 0
+        for file, is_index in self._blobs.values():
+            path = blob_path(file.digest)
+            self.named.add(path)
+            self._tried(path, partial(self._blob, path, file, is_index=is_index, done=done, total=total))
+            done += file.length_bytes
+
+    def _blob(self, path: str, file: FileReference, *, is_index: bool, done: int, total: int) -> None:
+        digest, length, kept = hashlib.sha256(), 0, bytearray()
+        self.seen.add(path)
+        with self._source.stream(path, cancel=self._cancel) as stream:
+            for piece in stream:
+                self._cancel.check()
+                if (length + len(piece)) // REPORT_BYTES != length // REPORT_BYTES:
+                    self._report(Transfer(done_bytes=done + length, total_bytes=total))
+                length += len(piece)
+                if length > file.length_bytes:
+                    break
+                digest.update(piece)
+                if is_index and length <= MAX_INDEX_BYTES:
+                    kept += piece
+        self.read_bytes += length
+        self._report(Transfer(done_bytes=done + min(length, file.length_bytes), total_bytes=total))
+        if length != file.length_bytes:
+            said = "longer than" if length > file.length_bytes else f"{length} bytes instead of"
+            raise MixAndMatchError(f"{said} {file.length_bytes} bytes.")
+        actual = f"sha256:{digest.hexdigest()}"
+        if actual != file.digest:
+            raise DigestError("its bytes aren't the signed ones.", expected=file.digest, actual=actual)
+        if is_index:
+            parse_chunk_index(bytes(kept))
+
+    def _expiry(self, chain: Chain) -> None:
+        signed = [
+            ("root", chain.root.version, chain.root.expires),
+            ("targets", chain.targets.version, chain.targets.expires),
+        ]
+        signed += [(name, each.version, each.expires) for name, each in chain.channels.items()]
+        signed.append(("snapshot", chain.snapshot.version, chain.snapshot.expires))
+        for role, version, expires in signed:
+            self._note_expired(versioned(role, version), expires)
+        self._note_expired(TIMESTAMP, chain.timestamp.expires)
+
+    def _note_expired(self, path: str, expires: datetime) -> None:
+        if expires <= self._now:
+            self._note(path, Trouble.EXPIRED, f"It ended on {expires:%Y-%m-%d}.")
+
+    def _metadata(self, path: str) -> bytes:
+        self._reading = path
+        return self._file(path, MAX_METADATA_BYTES)
+
+    def _file(self, path: str, limit_bytes: int) -> bytes:
+        data = self._source.read(path, limit_bytes=limit_bytes, cancel=self._cancel)
+        self.seen.add(path)
+        self.named.add(path)
+        self.read_bytes += len(data)
+        return data
+
+    def _tried(self, path: str, job: Callable[[], T]) -> T | None:
+        """What the job returns. What is wrong with a file is written down, and None returned; what is wrong with the
+        way to it goes on upwards."""
+        self._reading = path
+        try:
+            return job()
+        except NotFoundError:
+            self._note(self._reading, Trouble.MISSING, "It isn't there.")
+        except (MixAndMatchError, DigestError, FormatError, StoreAccessError) as error:
+            self._note(self._reading, Trouble.DAMAGED, error.message)
+        except TrustError as error:
+            self._note(self._reading, Trouble.UNTRUSTED, error.message)
+        return None
+
+    def _note(self, path: str, trouble: Trouble, text: str) -> None:
+        self.problems.append(MirrorProblem(path=path, trouble=trouble, text=text))
+
+    @property
+    def knows_all_names(self) -> bool:
+        """The metadata was read whole, so that it is known what is named."""
+        return not any(
+            each.path.startswith((f"{METADATA}/", f"{TARGETS}/")) and each.trouble is not Trouble.EXPIRED
+            for each in self.problems
+        )
+
+    def search(self, folder: Path) -> None:
+        """Notes files that neither the current state nor a former one names."""
+        former = _former(folder)
+        for top in (METADATA, TARGETS, BLOBS):
+            for place in sorted((folder / top).rglob("*")):
+                path = place.relative_to(folder).as_posix()
+                if place.is_file() and path not in self.named and path not in former:
+                    self._note(path, Trouble.SUPERFLUOUS, "Nothing that is signed names it.")
+
+
+def _former(folder: Path) -> set[str]:
+    """Metadata of former states, and the signed files that it named: readers in the middle of a check need them."""
+    paths = set()
+    for place in (folder / METADATA).glob("*.json"):
+        if not place.name.split(".")[0].isdecimal():
+            continue
+        paths.add(f"{METADATA}/{place.name}")
+        try:
+            signed = parsed(place.read_bytes(), Targets, place.name).signed
+        except (FormatError, OSError):
+            continue
+        paths |= {target_path(info) for info in signed.targets.values()}
+    return paths
+
+
+def _demand_target(info: TargetFile, data: bytes) -> None:
+    try:
+        info.verify_length_and_hashes(data)
+    except LengthOrHashMismatchError as error:
+        raise MixAndMatchError(f"{error}.") from error
