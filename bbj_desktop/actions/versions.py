@@ -141,12 +141,12 @@ def remove(context: Context, text: str, report: Report, cancel: Cancel) -> Remov
         raise InUseError(f"{version.key} is pinned.", hint=f"To remove it: bbj-desktop unpin {version.key}")
     successor = _successor(store, version)
     cancel.check()
+    if version.active and successor is not None:
+        activate_version(context, store, successor.key)  # first: ended anywhere, what is active answers
     for registration in version.registrations:
         _forget(context, version, registration, successor, report)
     if not version.registrations:
         forget_unrecorded(context, version)
-    if version.active and successor is not None:
-        activate_version(context, store, successor.key)
     report(Step("remove", f"Removing {version.key}"))
     freed = store.remove(version.key)
     log.info("removed %s: %d bytes freed", version.key, freed.bytes)

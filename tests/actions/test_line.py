@@ -155,6 +155,17 @@ def test_removing_the_active_version_hands_the_aliases_on(
     assert ollama.models["bbj-coder:latest"] == ollama.models[KEY]
 
 
+def test_the_heir_is_active_before_the_removed_version_goes(
+    context: Context, publication: Publication, ollama: FakeOllama
+) -> None:
+    install(context)
+    publication.publish("2026.2", seed=7)
+    updating.update(context, updating.check(context, silent, Cancel()), silent, Cancel(), force=True)
+    ollama.requests.clear()
+    versions.remove(context, "bbj-coder:2026.2-7b-q4_0", silent, Cancel())
+    assert ollama.requests.index("POST /api/copy") < ollama.requests.index("DELETE /api/delete")
+
+
 def test_removing_the_last_version_leaves_nothing_in_ollama(context: Context, ollama: FakeOllama) -> None:
     install(context)
     versions.remove(context, KEY, silent, Cancel())
