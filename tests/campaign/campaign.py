@@ -1,0 +1,151 @@
+"""Kills every operation before each of its steps, and at random times; checks what is left; lets the next run end."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bbj_desktop.services.transfer.patience import Limits
+from tests.campaign.forking import Forker, Outcome, Place
+from tests.campaign.operations import OPERATIONS, STATES, runs
+from tests.campaign.world import CHUNK_BYTES, World
+from tests.fakes.ollama import FakeOllama
+from tests.fakes.published import Publication
+from tests.fakes.release_server import ReleaseServer
+
+AGAIN_BYTES = Limits().streams * CHUNK_BYTES
+"""What may come twice: a chunk for each connection."""
+
+
+@dataclass
+class Figures:
+    """What the kills of one operation gave.
+
+    Attributes:
+        steps: Of an undisturbed run.
+        seconds: That it took.
+        hit: Steps before which it was killed.
+        kills: All, the random times included.
+        survived: Runs that had ended before their kill.
+        again_bytes: The most that came twice.
+        failures: A paragraph for each broken promise.
+    """
+
+    steps: int
+    seconds: float
+    hit: set[int] = field(default_factory=set)
+    kills: int = 0
+    survived: int = 0
+    again_bytes: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One attempt: before a step, or after a time in seconds."""
+
+    operation: str
+    step: int = 0
+    after_s: float = 0.0
+
+    def __str__(self) -> str:
+        when = f"before step {self.step}" if self.step else f"after {self.after_s * 1000:.1f} ms"
+        return f"{self.operation}, killed {when}"
+
+
+class Campaign:
+    """Made by ``campaign``.
+
+    Attributes:
+        figures: By operation.
+    """
+
+    def __init__(self, forker: Forker, world: World) -> None:
+        self._forker = forker
+        self._world = world
+        self._received: dict[str, int] = {}
+        self.figures: dict[str, Figures] = {}
+
+    def prepare(self) -> None:
+        """Makes the states, and measures each operation undisturbed."""
+        for name, making in STATES.items():
+            for run in making:
+                self._undisturbed(run.__name__)
+            self._world.keep(name)
+        for name, operation in OPERATIONS.items():
+            self._world.restore(operation.begins)
+            self._undisturbed(name)  # the first run imports
+            self._world.restore(operation.begins)
+            outcome = self._undisturbed(name)
+            operation.kept(self._world)
+            operation.done(self._world)
+            self.figures[name] = Figures(outcome.steps, outcome.seconds)
+            self._received[name] = outcome.received_bytes
+
+    def every_step(self) -> list[Kill]:
+        return [Kill(name, step=step) for name, figures in self.figures.items() for step in range(1, figures.steps + 1)]
+
+    def random_times(self, count: int, seed: int) -> list[Kill]:
+        chance = random.Random(seed)  # noqa: S311 - to be repeated
+        names = sorted(self.figures)
+        return [
+            Kill(name, after_s=chance.uniform(0.0, self.figures[name].seconds))
+            for name in (names[number % len(names)] for number in range(count))
+        ]
+
+    def kill(self, kill: Kill) -> None:
+        operation, figures = OPERATIONS[kill.operation], self.figures[kill.operation]
+        self._world.restore(operation.begins)
+        outcome = self._run(kill.operation, kill)
+        figures.kills += outcome.killed
+        figures.survived += not outcome.killed
+        if outcome.killed and kill.step:
+            figures.hit.add(kill.step)
+        try:
+            assert not outcome.said, outcome.said
+            operation.kept(self._world)
+            following = self._undisturbed(kill.operation)
+            operation.kept(self._world)
+            operation.done(self._world)
+        except Exception as error:  # noqa: BLE001 - all is told at the end
+            figures.failures.append(f"{kill}: {type(error).__name__}: {error}")
+            return
+        again = outcome.received_bytes + following.received_bytes - self._received[kill.operation]
+        figures.again_bytes = max(figures.again_bytes, again)
+        if again > AGAIN_BYTES:
+            figures.failures.append(f"{kill}: {again} bytes came again, {AGAIN_BYTES} may.")
+
+    def _undisturbed(self, name: str) -> Outcome:
+        outcome = self._forker.run(name, self._world.place)
+        assert not outcome.said, f"{name} failed: {outcome.said}"
+        return outcome
+
+    def _run(self, name: str, kill: Kill) -> Outcome:
+        return self._forker.run(name, self._world.place, kill_at=kill.step, kill_after_s=kill.after_s)
+
+
+@contextmanager
+def campaign(below: Path) -> Iterator[Campaign]:
+    """A campaign ready to kill; ``below`` is an empty folder."""
+    live, copies = below / "live", below / "copies"
+    live.mkdir()
+    copies.mkdir()
+    made = Publication.create(live)  # unseals the keys in this process, once for all that are forked from it
+    with Forker(runs()) as forker, ReleaseServer(made.folder) as server, FakeOllama() as ollama:
+        prepared = Campaign(forker, World(Place(live, server.address, ollama.address), ollama, copies))
+        prepared.prepare()
+        yield prepared
+
+
+def execute(ready: Campaign, kills: Sequence[Kill], told: Callable[[str], None]) -> float:
+    """Carries out kills; returns the seconds that they took."""
+    begun = time.monotonic()
+    for number, each in enumerate(kills, start=1):
+        ready.kill(each)
+        if number % 100 == 0:
+            told(f"{number} of {len(kills)} kills")
+    return time.monotonic() - begun

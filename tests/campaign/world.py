@@ -1,0 +1,149 @@
+"""What the campaign's operations change: a registry, a customer and an Ollama, put back before every kill."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+
+from bbj_desktop.actions import chatting
+from bbj_desktop.actions.context import Context
+from bbj_desktop.core import chunks
+from bbj_desktop.core.chat import Delta, Finished
+from bbj_desktop.core.errors import NotFoundError
+from bbj_desktop.core.hardware import HardwareProfile
+from bbj_desktop.core.network import DIRECT, Network
+from bbj_desktop.core.progress import Cancel, silent
+from bbj_desktop.core.versions import InstalledVersion, aliases_of
+from bbj_desktop.services.registry.client import Registry, blob_path
+from bbj_desktop.services.transfer.fetch import Limits, fetch
+from bbj_desktop.services.transfer.sources import open_source
+from tests.campaign.forking import Place
+from tests.fakes.machines import machine
+from tests.fakes.ollama import FakeOllama, Model
+from tests.fakes.published import Publication, customer
+
+ASIDE = "bbj-aside:2026.1-3b-q4_0"
+FIRST = "bbj-coder:2026.1-7b-q4_0"
+SECOND = "bbj-coder:2026.2-7b-q4_0"
+CHUNK_BYTES = 96 * 1024  # the longest chunk here: small files cut as finely as large ones are
+
+
+class Customer(Context):
+    """A customer whose machine is known: looking at it changes no file."""
+
+    def profile(self) -> HardwareProfile:
+        return machine(64, system="linux")
+
+
+def customer_at(place: Place) -> Customer:
+    made = customer(place.folder / "Kunde Müller", ollama_host=place.ollama)
+    return Customer(settings=made.settings, paths=made.paths)
+
+
+def publication_at(place: Place) -> Publication:
+    return Publication(place.folder / "registry", place.folder / "keys", place.folder / "models")
+
+
+class World:
+    """Everything that the operations change, with copies of former states.
+
+    Args:
+        place: Where it lies and is reached.
+        ollama: The server at that address.
+        copies: Folder for the states.
+    """
+
+    def __init__(self, place: Place, ollama: FakeOllama, copies: Path) -> None:
+        self.place = place
+        self._ollama = ollama
+        self._copies = copies
+        self._kept: dict[str, tuple[Mapping[str, bytes], Mapping[str, Model]]] = {}
+
+    def keep(self, name: str) -> None:
+        shutil.copytree(self.place.folder, self._copies / name, symlinks=True)
+        self._kept[name] = dict(self._ollama.blobs), dict(self._ollama.models)
+
+    def restore(self, name: str) -> None:
+        shutil.rmtree(self.place.folder)
+        shutil.copytree(self._copies / name, self.place.folder, symlinks=True)
+        blobs, models = self._kept[name]
+        self._ollama.blobs, self._ollama.models = dict(blobs), dict(models)
+        self._ollama.loaded = set()
+
+    # what must hold after every kill
+
+    def check_customer(self, *kept: str) -> None:
+        """The store opens without a complaint, the versions ``kept`` are whole and answer, and so does whatever is
+        active."""
+        with closing(customer_at(self.place)) as context:
+            store = context.open_store()
+            problems = store.problems()
+            assert problems == (), problems
+            versions = {version.key: version for version in store.versions()}
+            for key in kept:
+                assert key in versions, f"{key} is lost"
+                store.verify(key, silent, Cancel())
+                self._check_answers(context, key)
+            active = {version.slot: version.key for version in versions.values() if version.active}
+            for slot in {versions[key].slot for key in kept}:
+                assert slot in active, f"nothing is active in {slot}"
+            for key in set(active.values()) - set(kept):
+                store.verify(key, silent, Cancel())
+                self._check_answers(context, key)
+
+    def _check_answers(self, context: Context, key: str) -> None:
+        answer = list(chatting.open_conversation(context, key).ask("Open a window.", Cancel()))
+        said = "".join(event.text for event in answer if isinstance(event, Delta))
+        assert said == "".join(self._ollama.answer), f"{key} answers {said!r}"
+        assert isinstance(answer[-1], Finished)
+
+    def check_registry(self, *states: frozenset[str]) -> None:
+        """Whoever reads the registry for the first time gets one of these states, whole."""
+        publication = publication_at(self.place)
+        state = self.place.folder.parent / "reader"
+        shutil.rmtree(state, ignore_errors=True)
+        source = open_source(str(publication.folder), Network(proxy=DIRECT))
+        registry = Registry.open(source, state, initial_root=publication.root)
+        with closing(source):
+            offering = registry.offering("stable", Cancel(), app_version="99")
+            found = {f"{offer.release.model}:{offer.release.version}" for offer in offering.offers}
+            assert found in states, f"offered are {sorted(found)}"
+            for offer in offering.offers:
+                variant = offer.release.variants[0]
+                index = registry.chunk_index(variant, Cancel())
+                path = blob_path(variant.file.digest)
+                fetch(source, path, index, state / "model", silent, Cancel(), limits=Limits(attempts=1))
+
+    # what must hold after the next run
+
+    def check_done(self, active: str, *, gone: str = "") -> None:
+        """As if nothing had happened: nothing left over, the aliases mean the active version."""
+        with closing(customer_at(self.place)) as context:
+            store = context.open_store()
+            assert store.leftovers() == (), store.leftovers()
+            version = store.get(active)
+            assert version.active
+            self._check_aliases(version)
+            if gone:
+                assert gone not in self._ollama.models
+                with suppress(NotFoundError):
+                    store.get(gone)
+                    raise AssertionError(f"{gone} is still installed")
+
+    def _check_aliases(self, version: InstalledVersion) -> None:
+        for name in (version.key, *aliases_of(version.release)):
+            assert name in self._ollama.models, f"Ollama doesn't know {name}"
+            assert self._ollama.models[name] == self._ollama.models[version.key], f"{name} means another version"
+
+    def check_tidy(self) -> None:
+        """A publication left nothing half-written behind."""
+        left = [str(path) for path in publication_at(self.place).folder.rglob("*.new")]
+        assert left == [], left
+
+
+def cut_small() -> None:
+    """Makes this process plan chunks of at most ``CHUNK_BYTES``."""
+    for name, length in {"MIN_CHUNK_BYTES": CHUNK_BYTES // 2, "MAX_CHUNK_BYTES": CHUNK_BYTES}.items():
+        setattr(chunks, name, length)
