@@ -27,7 +27,7 @@ _EPILOG = """\
 Start with: bbj-desktop doctor, then bbj-desktop install, then bbj-desktop chat.
 COMMAND --help tells more about a command. Exit codes: 0 done, 1 doctor found something broken, 2 wrong input, 3 not
 found, 4 no connection, 5 not trustworthy, 6 unreadable, 7 local store, 8 does not fit, 9 engine, 10 publishing, 20
-update available, 70 a bug, 130 stopped."""
+update available, 21 volumes missing, 70 a bug, 130 stopped."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -94,6 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     _declare_versions(commands)
     _declare_conversation(commands)
     _declare_registry(commands)
+    _declare_bundle(commands)
     _declare_rest(commands)
     return parser
 
@@ -148,7 +149,10 @@ def _number(kind: type[int | float], least: int, greatest: int) -> Callable[[str
 
 
 def _declare_machine(commands: _Commands) -> None:
-    commands.add("doctor", "machine:doctor", "check machine, registry, store and runtimes; say what to do")
+    doctor = commands.add(
+        "doctor", "machine:doctor", "check machine, registry, network, store and runtimes; say what to do"
+    )
+    doctor.add_argument("--online", action="store_true", help="ask the registry even where update checks are off")
     recommend = commands.add("recommend", "recommend:recommend", "show what this machine should get, and why")
     recommend.add_argument("--profile", metavar="FILE", help="decide for the machine of this saved profile")
     recommend.add_argument("--save-profile", metavar="FILE", help="save this machine's profile for somebody else")
@@ -191,6 +195,16 @@ def _declare_versions(commands: _Commands) -> None:
     pin = commands.add("pin", "versions:pin", "keep a version: no removal, no update in its place")
     unpin = commands.add("unpin", "versions:unpin", "lift the pin of a version")
     for parser in (pin, unpin):
+        parser.add_argument("version", metavar="VERSION", help="its key, or its beginning: 2026.1; or bbj-coder:7b")
+    verify = commands.add("verify", "repairing:verify", "read an installed model and compare it with what was signed")
+    repair = commands.add(
+        "repair",
+        "repairing:repair",
+        "fetch what of an installed model is damaged",
+        description="Reads an installed model's file and fetches what of it isn't as it was signed, and no more.\n"
+        "Interrupted anywhere, the file is as it was, and the same command takes up where it ended.",
+    )
+    for parser in (verify, repair):
         parser.add_argument("version", metavar="VERSION", help="its key, or its beginning: 2026.1; or bbj-coder:7b")
     remove = commands.add("remove", "versions:remove", "remove installed versions and free their space")
     remove.add_argument("version", nargs="+", metavar="VERSION", help="its key, or its beginning: 2026.1")
@@ -260,6 +274,29 @@ def _declare_registry(commands: _Commands) -> None:
             metavar="FILE",
             help="holds the keys' passphrase; default: asks, or reads BBJ_DESKTOP_PASSPHRASE",
         )
+
+
+def _declare_bundle(commands: _Commands) -> None:
+    bundle = commands.group("bundle", "carry models to machines without a network")
+    export = bundle.add(
+        "export",
+        "bundle:export",
+        "write models and all that is signed about them into a folder",
+        description="Writes models and all that is signed about them into a folder: those named, or what this machine\n"
+        "is recommended. Interrupted anywhere, the same command takes up where it ended.",
+    )
+    export.add_argument("folder", metavar="DIR", help="where to")
+    export.add_argument("model", nargs="*", metavar="MODEL", help="e.g. 7b, bbj-coder:7b or bbj-coder:7b-q4_k_m")
+    _add_choice(export)
+    export.add_argument("--all", action="store_true", help="every variant of the newest releases")
+    export.add_argument("--profile", metavar="FILE", help="what the machine of this saved profile is recommended")
+    export.add_argument("--volume-size", metavar="SIZE", help="cut it into folders of at most this size, e.g. 4GB")
+    take = bundle.add("import", "bundle:import_", "verify a bundle, or volumes in any order, and take over what is new")
+    take.add_argument("folder", nargs="+", metavar="DIR", help="a bundle, a volume, or a folder of volumes")
+    take.add_argument("--root", metavar="FILE", help="the registry's root file, if it isn't trusted yet")
+    take.add_argument("--fingerprint", metavar="DIGEST", help="the fingerprint that root must have; asks no question")
+    take.add_argument("--install", action="store_true", help="install the best of it for this machine, too")
+    take.add_argument("--allow-older", action="store_true", help="with --install: go back to an older release")
 
 
 def _declare_rest(commands: _Commands) -> None:

@@ -11,7 +11,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 
-from bbj_desktop.actions.doctoring import Finding
+from bbj_desktop.actions.bundling import ImportedModel
+from bbj_desktop.actions.finding import Finding
 from bbj_desktop.actions.login import Login
 from bbj_desktop.actions.purging import Ours
 from bbj_desktop.actions.registering import RegistryView
@@ -25,6 +26,7 @@ from bbj_desktop.core.recommendation import Candidate, Reason
 from bbj_desktop.core.release import Release, Role, Tier
 from bbj_desktop.core.settings import OriginKind
 from bbj_desktop.core.versions import InstalledVersion, version_key_of
+from bbj_desktop.services.registry.bundle import BundleContent
 from bbj_desktop.services.registry.root import RootDescription
 
 
@@ -290,6 +292,26 @@ class RemovedView(_Result):
     freed_bytes: int
 
 
+class VerifyResult(_Result):
+    """Attributes:
+    digest: What was signed, and what the file has: ``sha256:<hex>``.
+    """
+
+    version: VersionView
+    digest: str
+
+
+class RepairResult(_Result):
+    """Attributes:
+    damaged_bytes: Length of the parts that weren't as they were signed; 0 when nothing was wrong.
+    """
+
+    version: VersionView
+    damaged_bytes: int
+    fetched_bytes: int
+    seconds: float
+
+
 class RemoveResult(_Result):
     removed: tuple[RemovedView, ...]
 
@@ -429,6 +451,41 @@ class DemoView(_Result):
     statistics: Statistics
 
 
+class BundleExportResult(_Result):
+    """Attributes:
+    registry: Identity of the registry.
+    volumes: Folders ``volume-1`` … in ``folder``; 0 when ``folder`` itself is the bundle.
+    fetched_bytes: Written by this call; the rest was there.
+    """
+
+    folder: Path
+    registry: str
+    channel: str
+    contents: tuple[BundleContent, ...]
+    volumes: int
+    size_bytes: int
+    fetched_bytes: int
+    seconds: float
+
+
+class BundleImportResult(_Result):
+    """Attributes:
+    models: What the bundle has and the registry offers; ``missing`` names the pieces still to be brought.
+    newer_known: This machine knew newer metadata than the bundle, and judged by it.
+    refused: What the bundle has and the newest metadata known here doesn't offer.
+    installed: With ``--install``.
+    """
+
+    registry: RegistryView
+    channel: str
+    models: tuple[ImportedModel, ...]
+    newer_known: bool
+    refused: tuple[str, ...]
+    copied_bytes: int
+    seconds: float
+    installed: tuple[InstalledView, ...] = ()
+
+
 RESULTS: dict[str, type[BaseModel]] = {
     "doctor": DoctorResult,
     "recommend": RecommendResult,
@@ -439,6 +496,8 @@ RESULTS: dict[str, type[BaseModel]] = {
     "rollback": RollbackResult,
     "pin": PinResult,
     "unpin": PinResult,
+    "verify": VerifyResult,
+    "repair": RepairResult,
     "remove": RemoveResult,
     "chat": ChatResult,
     "ask": AskResult,
@@ -455,6 +514,8 @@ RESULTS: dict[str, type[BaseModel]] = {
     "registry refresh": RegistryRefreshResult,
     "registry promote": RegistryReleaseResult,
     "registry withdraw": RegistryWithdrawResult,
+    "bundle export": BundleExportResult,
+    "bundle import": BundleImportResult,
     "settings show": SettingsResult,
     "purge": PurgeResult,
     "demo": DemoView,

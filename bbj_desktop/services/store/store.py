@@ -212,7 +212,7 @@ class Store:
                 f"The file of {key} is damaged: {version.path}.",
                 expected=expected.digest,
                 actual=actual,
-                hint="Install it again.",
+                hint=f"bbj-desktop repair {key} fetches what is damaged.",
             )
 
     # changing

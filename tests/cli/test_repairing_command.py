@@ -1,0 +1,46 @@
+"""``verify`` and ``repair`` as they are typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bbj_desktop.cli.results import InstallResult, RepairResult, VerifyResult
+from tests.cli.conftest import Call
+
+KEY = "bbj-coder:2026.1-7b-q4_0"
+
+
+@pytest.fixture
+def file(customer: Call) -> Path:
+    """The installed file."""
+    installed = InstallResult.model_validate(customer("install", "7b-q4_0", "--json").result)
+    return installed.installed[0].version.path
+
+
+def test_a_whole_version_is_said_to_be_so(customer: Call, file: Path) -> None:
+    result = VerifyResult.model_validate(customer("verify", "2026.1", "--json").result)
+    assert result.version.path == file
+    assert file.name == result.digest.replace(":", "-")
+    assert "is as it was signed" in customer("verify", KEY).out
+    assert "nothing was fetched" in customer("repair", KEY).out
+
+
+def test_a_damaged_version_is_found_and_mended(customer: Call, file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(b"damage" + content[6:])
+    called = customer("verify", KEY)
+    assert called.code == 5
+    assert f"bbj-desktop repair {KEY}" in called.err
+    result = RepairResult.model_validate(customer("repair", KEY, "--json").result)
+    assert 0 < result.fetched_bytes == result.damaged_bytes < len(content)
+    assert file.read_bytes() == content
+    assert customer("verify", KEY).code == 0
+
+
+def test_a_limit_of_the_speed_is_accepted_where_a_download_may_follow(customer: Call, file: Path) -> None:
+    file.unlink()
+    assert customer("repair", KEY, "--bandwidth-limit", "100000000").code == 0
+    assert customer("repair", KEY, "--bandwidth-limit", "fast").code == 2
+    assert file.exists()
