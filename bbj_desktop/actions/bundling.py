@@ -5,20 +5,30 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.installing import InstallPlan, plan_install
 from bbj_desktop.actions.recommending import choose, read_offering, recommend
 from bbj_desktop.actions.registering import RegistryView
-from bbj_desktop.core.errors import NoSpaceError, NotFoundError, NoTrustedRootError, TransportError, TrustError
+from bbj_desktop.core.errors import (
+    NoSpaceError,
+    NotFoundError,
+    NoTrustedRootError,
+    TransportError,
+    TrustError,
+    UserInputError,
+)
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
-from bbj_desktop.core.recommendation import Wishes
-from bbj_desktop.core.release import ChunkIndex, Offer, Offering, Release, Variant
+from bbj_desktop.core.recommendation import Candidate, Wishes
+from bbj_desktop.core.release import ChunkIndex, Offer, Offering, Release, Role, Variant, version_key
+from bbj_desktop.core.settings import SETTINGS
 from bbj_desktop.core.units import format_bytes
-from bbj_desktop.core.versions import model_name, version_key_of
+from bbj_desktop.core.versions import model_name, slot_of, version_key_of
 from bbj_desktop.services.meter import Meter
 from bbj_desktop.services.registry.bundle import (
     Bundle,
@@ -73,6 +83,7 @@ class ImportedModel(BaseModel):
 
     Attributes:
         key: Its version's key.
+        version: Its release's version.
         missing_bytes: What of it isn't here yet.
         missing: Names of the pieces that are to be brought, with their volumes.
     """
@@ -80,6 +91,7 @@ class ImportedModel(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     key: str
+    version: str
     digest: str
     length_bytes: int
     missing_bytes: int = 0
@@ -422,7 +434,7 @@ def import_bundle(
         place = store.blob_path(index.file.digest)
         count, missing = take_what_is_here(source, index, place, report, cancel)
         copied += count
-        models.append(_imported(source, key, index, missing))
+        models.append(_imported(source, release, variant, missing))
     log.info("imported %d models from %s: %d bytes copied", len(models), source.address, copied)
     return Imported(
         registry=RegistryView.of(known, current=context.known_registry().identity == known.identity),
@@ -432,6 +444,55 @@ def import_bundle(
         refused=_refused(folders, {variant.file.digest for _, variant in wanted}),
         copied_bytes=copied,
         seconds=time.monotonic() - started,
+    )
+
+
+def plan_imported(
+    context: Context, imported: Imported, report: Report, cancel: Cancel, *, allow_older: bool = False
+) -> tuple[InstallPlan, ...]:
+    """What to install of an import: for each role the best for this machine among the models that came, newest first.
+
+    Raises:
+        UserInputError: It is older than what is active, and ``allow_older`` wasn't given.
+        NotFoundError: Nothing came whole, or this machine has no engine for it.
+        TrustError, TransportError: As the registry says.
+    """
+    digests = {model.digest for model in imported.models if model.whole}
+    if not digests:
+        raise NotFoundError("No model of this bundle is whole yet.", hint="Import the other volumes, too.")
+    own = reading(context, imported)
+    best: dict[Role, Candidate] = {}
+    for version in sorted({model.version for model in imported.models if model.whole}, key=version_key, reverse=True):
+        recommended = recommend(own, Wishes(version=version), report, cancel)
+        for role in recommended.recommendation.choices:
+            candidates = ((role.choice,) if role.choice is not None else ()) + role.others
+            came = next((each for each in candidates if each.variant.file.digest in digests), None)
+            if came is not None:
+                best.setdefault(role.role, came)
+    if not best:
+        raise NotFoundError("Nothing here can run the models of this bundle.", hint="bbj-desktop doctor says why.")
+    for candidate in best.values():
+        _refuse_older(context.open_store(), candidate, allow_older=allow_older)
+    return tuple(plan_install(own, candidate, cancel) for candidate in best.values())
+
+
+def reading(context: Context, imported: Imported) -> Context:
+    """A context that reads the registry and the channel of an import."""
+    channel = imported.channel
+    if channel not in SETTINGS["channel"].choices:
+        raise UserInputError(f"The bundle is of the channel {channel!r}, which can't be chosen here.")
+    values = replace(context.settings.values, registry=imported.registry.address, channel=channel)  # type: ignore[arg-type]
+    return replace(context, settings=replace(context.settings, values=values))
+
+
+def _refuse_older(store: Store, candidate: Candidate, *, allow_older: bool) -> None:
+    release = candidate.release
+    active = store.active(slot_of(release))
+    if active is None or allow_older or version_key(active.release.version) <= version_key(release.version):
+        return
+    raise UserInputError(
+        f"{release.title} {release.version} is older than {active.key}, which is active.",
+        hint="Add --allow-older to go back to it.",
     )
 
 
@@ -466,12 +527,13 @@ def _in_bundle(source: BundleSource, offers: Sequence[Offer]) -> list[Chosen]:
     return list(found.values())
 
 
-def _imported(source: BundleSource, key: str, index: ChunkIndex, missing_bytes: int) -> ImportedModel:
-    pieces = source.missing_pieces(index.file.digest) if missing_bytes else ()
+def _imported(source: BundleSource, release: Release, variant: Variant, missing_bytes: int) -> ImportedModel:
+    pieces = source.missing_pieces(variant.file.digest) if missing_bytes else ()
     return ImportedModel(
-        key=key,
-        digest=index.file.digest,
-        length_bytes=index.file.length_bytes,
+        key=version_key_of(release, variant.quantisation),
+        version=release.version,
+        digest=variant.file.digest,
+        length_bytes=variant.file.length_bytes,
         missing_bytes=missing_bytes,
         missing=tuple(f"volume {piece.volume}: {piece.path}" if piece.volume else piece.path for piece in pieces),
     )

@@ -52,14 +52,26 @@ def trust(
         root = registering.read_root(Path(root_file).expanduser())
     else:
         root = session.work(lambda _report, cancel: registering.fetch_root(session.context, address, cancel))
+    description = agree(session, root, fingerprint)
+    view = session.work(lambda report, cancel: registering.add_registry(session.context, address, root, report, cancel))
+    return view, description
+
+
+def agree(session: Session, root: bytes, fingerprint: str | None) -> RootDescription:
+    """Has a root's fingerprint compared: by the program where one was given, else by the user.
+
+    Raises:
+        SignatureError: The fingerprint is another one.
+        Cancelled: The user says that it is another one.
+        UserInputError: There is nobody to ask.
+    """
     description = registering.describe(root)
     if fingerprint is not None:
         _compare(description, fingerprint)
     else:
         show_root(session.screen.message, description)
         session.confirm("Is this the fingerprint that you were given?")
-    view = session.work(lambda report, cancel: registering.add_registry(session.context, address, root, report, cancel))
-    return view, description
+    return description
 
 
 def _compare(root: RootDescription, fingerprint: str) -> None:

@@ -1,0 +1,137 @@
+"""``bundle export`` and ``bundle import``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from bbj_desktop.actions import bundling, installing, machine, registering
+from bbj_desktop.actions.bundling import Imported
+from bbj_desktop.actions.installing import Installed
+from bbj_desktop.cli.install import installed_view, show_installed
+from bbj_desktop.cli.naming import parse_name
+from bbj_desktop.cli.recommend import wishes_of
+from bbj_desktop.cli.results import BundleExportResult, BundleImportResult
+from bbj_desktop.cli.screen import Screen
+from bbj_desktop.cli.session import Outcome, Session
+from bbj_desktop.cli.trusting import agree, with_registry
+from bbj_desktop.core.errors import UserInputError
+from bbj_desktop.core.units import format_bytes, format_seconds
+from bbj_desktop.services.registry.bundle import BundleFolder, BundleSource
+
+EXIT_INCOMPLETE = 21
+_SIZE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) ?([kmgt]i?)?b?", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def export(session: Session) -> Outcome:
+    """Writes models and everything signed about them into a folder, or onto volumes."""
+    arguments = session.arguments
+    volume_bytes = parse_size(arguments.volume_size) if arguments.volume_size else None
+    profile = machine.read_profile(Path(arguments.profile)) if arguments.profile else None
+    given = wishes_of(session)
+    wishes = [given.model_copy(update=parse_name(text).given) for text in arguments.model] or [given]
+    chosen = with_registry(
+        session,
+        lambda: session.work(
+            lambda report, cancel: bundling.choose_variants(
+                session.context, wishes, report, cancel, everything=arguments.all, profile=profile
+            )
+        ),
+    )
+    for release, variant in chosen:
+        session.screen.message(
+            f"{format_bytes(variant.file.length_bytes)}  {release.title} {release.version} {variant.quantisation}"
+        )
+    folder = Path(arguments.folder).expanduser().absolute()
+    exported = session.work(
+        lambda report, cancel: bundling.export_bundle(
+            session.context, folder, chosen, report, cancel, volume_bytes=volume_bytes
+        )
+    )
+    result = BundleExportResult(**dict(exported))
+    return Outcome(result, lambda screen: _show_exported(screen, result))
+
+
+def parse_size(text: str) -> int:
+    """Bytes of ``4GB`` (decimal, as sticks are sold) or ``4GiB``. Raises UserInputError."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UserInputError(f"{text!r} isn't a size.", hint="Write it as 4GB.")
+    unit = (match[2] or "").lower()
+    return int(float(match[1]) * (1024 if unit.endswith("i") else 1000) ** _POWERS[unit[:1]])
+
+
+def _show_exported(screen: Screen, result: BundleExportResult) -> None:
+    names = ", ".join(content.name for content in result.contents)
+    written = f"{format_bytes(result.fetched_bytes)} written in {format_seconds(result.seconds)}"
+    screen.line(f"{names}: {written}, every byte verified.")
+    if result.volumes:
+        last = result.folder / f"volume-{result.volumes}"
+        screen.line(f"Copy each of {result.folder / 'volume-1'} … {last.name} onto a stick of its own.")
+    else:
+        screen.line(f"The bundle is {result.folder}: carry it over, or serve it with any web server as a mirror.")
+    screen.line("There: bbj-desktop bundle import FOLDER")
+
+
+def import_(session: Session) -> Outcome:
+    """Takes over a bundle, or the volumes that are there."""
+    arguments, context = session.arguments, session.context
+    paths = [Path(text).expanduser().absolute() for text in arguments.folder]
+    folders = session.work(lambda _report, _cancel: bundling.open_bundles(paths))
+    root = None
+    if session.work(lambda _report, _cancel: bundling.trusted_registry_of(context, folders)) is None:
+        root = _agreed_root(session, folders)
+    imported = session.work(lambda report, cancel: bundling.import_bundle(context, folders, report, cancel, root=root))
+    whole = all(model.whole for model in imported.models)
+    installed = _install(session, imported) if arguments.install and whole else ()
+    result = BundleImportResult(**dict(imported), installed=tuple(map(installed_view, installed)))
+    return Outcome(result, lambda screen: _show_imported(screen, result), 0 if whole else EXIT_INCOMPLETE)
+
+
+def _agreed_root(session: Session, folders: Sequence[BundleFolder]) -> bytes:
+    """The first root to trust: from the file that was named, else the bundle's own, after its fingerprint was
+    compared."""
+    arguments = session.arguments
+    if arguments.root:
+        root = registering.read_root(Path(arguments.root).expanduser())
+    else:
+        address = BundleSource(folders).address
+        root = session.work(lambda _report, cancel: registering.fetch_root(session.context, address, cancel))
+    agree(session, root, arguments.fingerprint)
+    return root
+
+
+def _install(session: Session, imported: Imported) -> tuple[Installed, ...]:
+    context, older = session.context, session.arguments.allow_older
+    plans = session.work(
+        lambda report, cancel: bundling.plan_imported(context, imported, report, cancel, allow_older=older)
+    )
+    return session.work(
+        lambda report, cancel: tuple(
+            installing.install(bundling.reading(context, imported), plan, report, cancel) for plan in plans
+        )
+    )
+
+
+def _show_imported(screen: Screen, result: BundleImportResult) -> None:
+    if result.newer_known:
+        screen.line("This machine knows a newer state of the registry than the bundle, and judged by that.")
+    for name in result.refused:
+        screen.line(
+            f"{name} isn't taken: the registry doesn't offer it any more, or this version can't read it.", "yellow"
+        )
+    for model in result.models:
+        if model.whole:
+            screen.line(f"{model.key} is here, every byte verified.")
+            continue
+        screen.line(f"{format_bytes(model.missing_bytes)} of {model.key} are missing:", "yellow")
+        for name in model.missing:
+            screen.line(f"  {name}")
+    if any(not model.whole for model in result.models):
+        screen.line("Import the missing volumes, in any order: what is here stays.")
+    elif result.installed:
+        show_installed(screen, result.installed)
+    elif result.models:
+        screen.line("Install it: bbj-desktop install")
