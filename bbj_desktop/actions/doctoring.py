@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
-from bbj_desktop.core.errors import BBjDesktopError, NoTrustedRootError, TransportError, TrustError
+from bbj_desktop.actions.finding import Finding, State
+from bbj_desktop.actions.reaching import reach
+from bbj_desktop.core.errors import BBjDesktopError, Cancelled
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.progress import Cancel, Report, Step
 from bbj_desktop.core.tiers import load_tiers, tier_of
 from bbj_desktop.core.units import format_bytes, format_memory
 from bbj_desktop.resources import resource
-
-State = Literal["ok", "note", "warning", "error"]
-
-
-class Finding(BaseModel):
-    """One line of a diagnosis.
-
-    Attributes:
-        area: ``machine``, ``registry``, ``store``, ``runtime`` or ``models``.
-        hint: What to do; empty when there is nothing to do.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    area: str
-    state: State
-    text: str
-    hint: str = ""
 
 
 class Diagnosis(BaseModel):
@@ -48,13 +31,24 @@ class Diagnosis(BaseModel):
         return max((finding.state for finding in self.findings), key=order.index, default="ok")
 
 
-def diagnose(context: Context, report: Report, cancel: Cancel) -> Diagnosis:
-    """Looks at everything once. What fails becomes a finding; nothing is changed."""
+def diagnose(context: Context, report: Report, cancel: Cancel, *, online: bool = False) -> Diagnosis:
+    """Looks at everything once. What fails becomes a finding; nothing is changed.
+
+    Args:
+        context: Whose machine, settings and folders.
+        report: Told what is looked at.
+        cancel: Obeyed between the parts.
+        online: Ask the registry although the settings forbid to ask it without being told (``update_checks``).
+
+    Raises:
+        Cancelled: By ``cancel``.
+    """
+    asks = online or context.settings.values.update_checks
     report(Step("machine", "Looking at this machine"))
     profile = context.profile()
     findings = list(_machine(profile))
     parts: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
-        ("registry", lambda: _registry(context, cancel)),
+        ("registry", lambda: reach(context, cancel, online=asks)),
         ("store", lambda: _store(context)),
         ("runtime", lambda: _runtimes(context)),
         ("models", lambda: _models(context)),
@@ -64,6 +58,8 @@ def diagnose(context: Context, report: Report, cancel: Cancel) -> Diagnosis:
         report(Step(area, f"Checking {area}"))
         try:
             findings.extend(part())
+        except Cancelled:
+            raise
         except BBjDesktopError as error:
             findings.append(Finding(area=area, state="error", text=error.message, hint=error.hint))
     return Diagnosis(profile=profile, findings=tuple(findings))
@@ -97,27 +93,6 @@ def _machine(profile: HardwareProfile) -> Iterator[Finding]:
         yield Finding(area="machine", state="ok", text=f"Tier: {tier.title}")
     for note in profile.notes:
         yield Finding(area="machine", state="note", text=f"{note.probe}: {note.message}")
-
-
-def _registry(context: Context, cancel: Cancel) -> Iterator[Finding]:
-    try:
-        registry = context.open_registry()
-    except NoTrustedRootError as error:
-        yield Finding(area="registry", state="warning", text=error.message, hint=error.hint)
-        return
-    address = registry.source.address
-    try:
-        registry.refresh(cancel)
-    except TransportError as error:
-        yield Finding(area="registry", state="error", text=f"{address}: {error.message}", hint=error.hint)
-    except TrustError as error:
-        yield Finding(
-            area="registry", state="error", text=f"{address} isn't trustworthy now: {error.message}", hint=error.hint
-        )
-    else:
-        yield Finding(area="registry", state="ok", text=f"{address} answers and its signatures hold")
-    finally:
-        registry.close()
 
 
 def _store(context: Context) -> Iterator[Finding]:

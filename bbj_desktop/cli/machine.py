@@ -15,7 +15,8 @@ _STYLES = {"ok": "", "note": "dim", "warning": "yellow", "error": "bold red"}
 
 def doctor(session: Session) -> Outcome:
     """Looks at everything once. Exit code 1 when something is broken."""
-    diagnosis = session.work(lambda report, cancel: diagnose(session.context, report, cancel))
+    online = session.arguments.online
+    diagnosis = session.work(lambda report, cancel: diagnose(session.context, report, cancel, online=online))
     result = DoctorResult(
         worst=diagnosis.worst,
         findings=diagnosis.findings,

@@ -263,7 +263,14 @@ def test_chatting_without_a_model_says_what_to_type(context: Context) -> None:
 def test_the_diagnosis_covers_every_area(context: Context) -> None:
     install(context)
     diagnosis = doctoring.diagnose(context, silent, Cancel())
-    assert {finding.area for finding in diagnosis.findings} == {"machine", "registry", "store", "runtime", "models"}
+    assert {finding.area for finding in diagnosis.findings} == {
+        "machine",
+        "registry",
+        "network",
+        "store",
+        "runtime",
+        "models",
+    }
     assert not [finding for finding in diagnosis.findings if finding.state == "error"]
 
 

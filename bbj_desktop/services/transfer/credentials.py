@@ -68,10 +68,13 @@ def origin_of(address: str) -> str:
 def is_safe(origin: str) -> bool:
     """Whether a credential may go there: encrypted, or not leaving this machine."""
     parts = urlsplit(origin)
-    if parts.scheme == "https" or parts.hostname == "localhost":
-        return True
+    return parts.scheme == "https" or is_local(parts.hostname or "")
+
+
+def is_local(host: str) -> bool:
+    """Whether a host name or address is this machine's loopback."""
     try:
-        return ipaddress.ip_address(parts.hostname or "").is_loopback
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 

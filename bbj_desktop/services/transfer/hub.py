@@ -41,6 +41,10 @@ class HubAddress:
     def name(self) -> str:
         return f"{self.organisation}/{self.repository}"
 
+    def url(self, endpoint: str) -> str:
+        """Where its files are."""
+        return f"{endpoint}/{self.name}/resolve/{quote(self.revision, safe='')}"
+
     @classmethod
     def read(cls, address: str) -> HubAddress:
         """Raises UserInputError for an address of another form."""
@@ -69,8 +73,7 @@ class HubSource(WebSource):
         self._place = HubAddress.read(address)
         endpoint = (endpoint or credentials.hub_endpoint()).rstrip("/")
         login = credentials.finder(endpoint, credentials.HUB_TOKEN_VARIABLE)
-        revision = quote(self._place.revision, safe="")
-        super().__init__(f"{endpoint}/{self._place.name}/resolve/{revision}", network, login=login)
+        super().__init__(self._place.url(endpoint), network, login=login)
         self.address = address.rstrip("/")
         self._endpoint = endpoint
         self._elsewhere: dict[httpx.URL, httpx.URL] = {}

@@ -315,7 +315,7 @@ class WebSource:
         with self._lock:
             self._context = self._context or tls_context(self._network)
             context = self._context
-        return Line(_client(self._network, context))
+        return Line(make_client(self._network, context))
 
 
 def drop(response: httpx.Response) -> None:
@@ -374,7 +374,8 @@ def _show_certificate(context: ssl.SSLContext, certificate: Path, key: Path | No
         ) from error
 
 
-def _client(network: Network, context: ssl.SSLContext) -> httpx.Client:
+def make_client(network: Network, context: ssl.SSLContext) -> httpx.Client:
+    """A client that goes the way that ``network`` says, without following redirects."""
     timeout = httpx.Timeout(network.stall_timeout_s, connect=network.connect_timeout_s)
     explicit = network.proxy not in {None, DIRECT}
     passed_by = {pattern: httpx.HTTPTransport(verify=context) for pattern in _patterns(network) if explicit}
