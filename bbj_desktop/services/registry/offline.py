@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bbj_desktop.core.errors import ExpiredError, NotFoundError, RollbackError, StoreAccessError
+from bbj_desktop.core.errors import ExpiredError, NotFoundError, RollbackError, StoreAccessError, TrustError
 from bbj_desktop.core.progress import Cancel, Remark
 from bbj_desktop.services.registry.client import Registry
 from bbj_desktop.services.registry.layout import METADATA, TIMESTAMP
@@ -45,6 +45,7 @@ class OfflineRegistry(Registry):
     def refresh(self, cancel: Cancel) -> None:
         """As the base class; ``remarks`` say how old the metadata of an offline source is. Raises as the base class."""
         self._notes: tuple[Remark, ...] = ()
+        self._suspicious = False
         self.behind = False
         super().refresh(cancel)
         if self._is_offline(self.source):
@@ -55,7 +56,7 @@ class OfflineRegistry(Registry):
 
     def _refreshed_from(self, source: Source, cancel: Cancel) -> View:
         if not self._is_offline(source):
-            return super()._refreshed_from(source, cancel)
+            return self._from_the_network(source, cancel)
         try:
             return self._judged(source, cancel)
         except (RollbackError, NotFoundError):
@@ -64,6 +65,15 @@ class OfflineRegistry(Registry):
                 raise
             self.behind = True
             return self._judged(own, cancel)
+
+    def _from_the_network(self, source: Source, cancel: Cancel) -> View:
+        try:
+            return super()._refreshed_from(source, cancel)
+        except RollbackError:
+            raise  # a mirror that is behind
+        except TrustError:
+            self._suspicious = True
+            raise
 
     def _judged(self, source: Source, cancel: Cancel) -> View:
         timestamp = source.read(TIMESTAMP, limit_bytes=MAX_TIMESTAMP_BYTES, cancel=cancel)
@@ -77,8 +87,8 @@ class OfflineRegistry(Registry):
                     f"{error.message} The setting bundle_expiry is block.",
                     hint="Bring a newer bundle, or ask whoever administers this machine to set bundle_expiry to warn.",
                 ) from error
-            if issued is None or issued >= now:
-                raise
+            if self._suspicious or issued is None or issued >= now:
+                raise  # whoever holds updates back on the network isn't helped by an old stick
             with self._clock_at(issued):
                 view = super()._refreshed_from(source, cancel)
             expired = error
