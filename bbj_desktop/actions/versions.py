@@ -11,6 +11,7 @@ from bbj_desktop.actions.context import Context
 from bbj_desktop.core.errors import EngineError, InUseError, NotFoundError, UserInputError
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.versions import InstalledVersion, Registration, model_name, previous_of
+from bbj_desktop.services.store.rebuilding import Rebuilt
 from bbj_desktop.services.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -182,6 +183,16 @@ def forget_unrecorded(context: Context, version: InstalledVersion) -> None:
     """Removes the tag that Ollama may have of a version whose registering was interrupted: made, but not recorded."""
     with suppress(EngineError):  # mostly there is no Ollama at all
         context.runtime("ollama").unregister(version, None)
+
+
+def rebuild(context: Context, report: Report, cancel: Cancel) -> Rebuilt:
+    """Restores the store's records that were lost or damaged, where the model's file verifies.
+
+    Raises:
+        StoreError: The store can't be read or written.
+    """
+    report(Step("rebuild", "Reading the model files of lost records"))
+    return context.open_store().rebuild(report, cancel)
 
 
 def verify(context: Context, text: str, report: Report, cancel: Cancel) -> InstalledVersion:

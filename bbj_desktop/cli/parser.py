@@ -206,6 +206,7 @@ def _declare_versions(commands: _Commands) -> None:
     )
     for parser in (verify, repair):
         parser.add_argument("version", metavar="VERSION", help="its key, or its beginning: 2026.1; or bbj-coder:7b")
+    commands.add("rebuild", "versions:rebuild", "restore records of installed versions from what verifies")
     remove = commands.add("remove", "versions:remove", "remove installed versions and free their space")
     remove.add_argument("version", nargs="+", metavar="VERSION", help="its key, or its beginning: 2026.1")
 

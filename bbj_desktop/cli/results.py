@@ -288,6 +288,16 @@ class PinResult(_Result):
 
 
 class RemovedView(_Result):
+class RebuildResult(_Result):
+    """Attributes:
+    restored: Keys of the versions whose records are here again.
+    lost: A sentence for each record that is gone for good.
+    """
+
+    restored: tuple[str, ...]
+    lost: tuple[str, ...]
+
+
     key: str
     freed_bytes: int
 
@@ -563,3 +573,4 @@ def command_schemas() -> dict[str, object]:
 
 if __name__ == "__main__":
     print(json.dumps(command_schemas(), indent=1))
+    "rebuild": RebuildResult,

@@ -1,4 +1,4 @@
-"""``versions``, ``activate``, ``rollback``, ``pin``, ``unpin`` and ``remove``."""
+"""``versions``, ``activate``, ``rollback``, ``pin``, ``unpin``, ``rebuild`` and ``remove``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from bbj_desktop.cli.naming import find_installed
 from bbj_desktop.cli.results import (
     ActivateResult,
     PinResult,
+    RebuildResult,
     RemovedView,
     RemoveResult,
     RollbackResult,
@@ -70,6 +71,22 @@ def unpin(session: Session) -> Outcome:
 def _pin(session: Session, *, pinned: bool) -> InstalledVersion:
     key = find_installed(actions.list_versions(session.context), session.arguments.version).key
     return actions.pin(session.context, key, pinned=pinned)
+
+
+def rebuild(session: Session) -> Outcome:
+    """Restores lost records from what verifies."""
+    done = session.work(lambda report, cancel: actions.rebuild(session.context, report, cancel))
+    result = RebuildResult(restored=done.restored, lost=done.lost)
+    return Outcome(result, lambda screen: _show_rebuilt(screen, result))
+
+
+def _show_rebuilt(screen: Screen, result: RebuildResult) -> None:
+    for key in result.restored:
+        screen.line(f"{key} is here again: its file verifies.")
+    for sentence in result.lost:
+        screen.line(f"Lost: {sentence}", "yellow")
+    if not (result.restored or result.lost):
+        screen.line("Every record is as it should be.")
 
 
 def remove(session: Session) -> Outcome:

@@ -1,4 +1,4 @@
-"""``rollback``, ``pin`` and ``unpin``, from a trusted registry on."""
+"""``rollback``, ``pin``, ``unpin`` and ``rebuild``, from a trusted registry on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.cli.results import PinResult, RollbackResult, UpdateResult, VersionsResult
+from bbj_desktop.cli.results import PinResult, RebuildResult, RollbackResult, UpdateResult, VersionsResult
 from tests.cli.conftest import Call
 from tests.fakes.ollama import FakeOllama
 from tests.fakes.published import Publication
@@ -88,3 +88,12 @@ def test_a_pinned_version_stays_where_it_is_known(updated: Call, ollama: FakeOll
 def test_removing_the_active_version_goes_back_to_the_one_before(updated: Call) -> None:
     updated("remove", "2026.2", "--yes")
     assert active(updated) == [OLD]
+
+
+def test_a_lost_record_is_told_and_restored(updated: Call, data: Path) -> None:
+    (record,) = data.rglob("versions/*2026.1*.json")
+    record.unlink()
+    assert "The record of bbj-coder:2026.1-7b-q4_0 is lost." in updated("doctor", "--json").out
+    assert RebuildResult.model_validate(updated("rebuild", "--json").result).restored == (OLD,)
+    assert record.exists()
+    assert updated("rebuild").out == "Every record is as it should be.\n"

@@ -83,6 +83,23 @@ OPERATIONS: dict[str, Callable[[Store], object]] = {
 }
 
 
+def test_a_power_cut_during_a_rebuild_loses_nothing(start: Path, tmp_path: Path) -> None:
+    after = state(Store(start / "Modelle ü"))
+    (start / "Modelle ü" / "versions" / f"{OLD.replace(':', '+')}.json").unlink()
+    before = state(Store(start / "Modelle ü"))
+    recorded = Path(shutil.copytree(start, tmp_path / "recorded"))
+    disk = RecordingDisk(recorded)
+    Store(recorded / "Modelle ü", disk=disk).rebuild(silent, Cancel())
+    for done, left in power_cuts(start, disk.operations, tmp_path / "cut"):
+        store = Store(left / "Modelle ü", disk=HastyDisk())
+        assert state(store) in (before, after), left.name
+        if done == len(disk.operations):
+            assert state(store) == after, left.name
+        store.rebuild(silent, Cancel())
+        assert state(store) == after, left.name
+        assert whole(store), left.name
+
+
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
 def test_a_power_cut_leaves_the_old_state_or_the_new_one(
     start: Path, tmp_path: Path, operation: Callable[[Store], object]

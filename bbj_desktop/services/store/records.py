@@ -1,13 +1,17 @@
-"""The records of installed versions: one JSON file each, readable without the others."""
+"""The records of installed versions: one JSON file each, readable without the others.
+
+A copy of each lies beside the model's file. The copies are read only to restore records that were lost.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bbj_desktop.core.documents import parse_document
-from bbj_desktop.core.errors import FormatError, StoreAccessError
+from bbj_desktop.core.errors import FormatError, StoreAccessError, TooNewError
 from bbj_desktop.core.release import version_key
 from bbj_desktop.core.versions import INSTALLED_FORMAT, InstalledVersion
 
@@ -22,11 +26,13 @@ class Contents:
         versions: By slot, newest first.
         problems: A sentence for each record that can't be used and each file that isn't as it should be.
         damaged: Whether a record couldn't be read, so that nobody knows which files it needs.
+        damaged_places: The records that no program can read any more.
     """
 
     versions: tuple[InstalledVersion, ...] = ()
     problems: tuple[str, ...] = ()
     damaged: bool = False
+    damaged_places: tuple[str, ...] = ()
 
 
 def blob_name(digest: str) -> str:
@@ -44,6 +50,29 @@ def record_place(key: str) -> str:
     return f"versions/{key.replace(':', '+')}.json"
 
 
+def copy_place(version: InstalledVersion) -> str:
+    """``blobs/sha256-<hex>.bbj-coder+2026.1-7b-q4_k_m.json``: a file may serve several versions."""
+    return f"blobs/{blob_name(version.variant.file.digest)}.{record_place(version.key).removeprefix('versions/')}"
+
+
+def key_of_copy(name: str) -> str | None:
+    """The key in a copy's name; None when it is another file's."""
+    key = name.partition(".")[2].removesuffix(".json").replace("+", ":")
+    return key if name.endswith(".json") and ":" in key else None
+
+
+def read_copies(root: Path) -> tuple[InstalledVersion, ...]:
+    """The versions whose copies can be read. Raises StoreAccessError."""
+    found = []
+    for path in files_in(root / "blobs"):
+        if key_of_copy(path.name) is not None and (text := _text(path)) is not None:
+            with suppress(FormatError):
+                version = _parse(text, root)
+                if copy_place(version) == f"blobs/{path.name}":
+                    found.append(version)
+    return tuple(found)
+
+
 def read_records(root: Path, pending: Mapping[str, str | None]) -> Contents:
     """Reads all records.
 
@@ -56,17 +85,21 @@ def read_records(root: Path, pending: Mapping[str, str | None]) -> Contents:
     """
     found: list[InstalledVersion] = []
     problems: list[str] = []
-    damaged = False
+    damaged: list[FormatError] = []
+    places: list[str] = []
     for place, text in sorted(_texts(root, pending).items()):
         try:
-            version = _parse(text, root, place)
+            version = _parse(text, root)
+            if record_place(version.key) != place:
+                raise FormatError(f"It is the record of {version.key}.")  # noqa: TRY301 - told like any other damage
         except FormatError as error:
-            damaged = True
+            damaged.append(error)
+            places += [] if isinstance(error, TooNewError) else [place]
             problems.append(f"{root / place}: {error.message}")
         else:
             found.append(version)
             problems += _file_problems(version)
-    return Contents(_ordered(found), tuple(problems), damaged)
+    return Contents(_ordered(found), tuple(problems), bool(damaged), tuple(places))
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -102,12 +135,10 @@ def _texts(root: Path, pending: Mapping[str, str | None]) -> dict[str, bytes]:
     return texts
 
 
-def _parse(text: bytes, root: Path, place: str) -> InstalledVersion:
+def _parse(text: bytes, root: Path) -> InstalledVersion:
     version = parse_document(InstalledVersion, text, what="record of an installed version", newest=INSTALLED_FORMAT)
     if version.release.variant(version.quantisation) is None:
         raise FormatError(f"Its release has no variant {version.quantisation}.")
-    if record_place(version.key) != place:
-        raise FormatError(f"It is the record of {version.key}.")
     here = root / "blobs" / blob_name(version.variant.file.digest)
     if version.path.name == here.name:  # the store may have been moved as a whole
         return version.model_copy(update={"path": here})

@@ -6,7 +6,7 @@
     lock                    held by whoever writes
     journal.json            the operation that is being done
     versions/<key>.json     one record each; ':' in the key is '+'
-    blobs/sha256-<hex>      the files; '.part…' beside them while they arrive
+    blobs/sha256-<hex>      the files; '.part…' beside them while they arrive, '.<key>.json' a copy of the record
 
 Every change is all or nothing (``journal``); everything is written through one seam (``disk``). Reading needs no lock.
 """
@@ -17,7 +17,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -41,7 +41,17 @@ from bbj_desktop.services.meter import Meter
 from bbj_desktop.services.store.disk import Disk, pieces_of
 from bbj_desktop.services.store.finding import find_version
 from bbj_desktop.services.store.journal import Entry, Journal, Unlink, Write
-from bbj_desktop.services.store.records import Contents, blob_name, digest_of_blob, files_in, read_records, record_place
+from bbj_desktop.services.store.rebuilding import Rebuilt, plan_rebuild, records_of
+from bbj_desktop.services.store.records import (
+    Contents,
+    blob_name,
+    copy_place,
+    digest_of_blob,
+    files_in,
+    key_of_copy,
+    read_records,
+    record_place,
+)
 
 STORE_FORMAT = 1
 _TICK = timedelta(microseconds=1)
@@ -127,7 +137,17 @@ class Store:
 
     def problems(self) -> tuple[str, ...]:
         """A sentence for each thing in the store that isn't as it should be; file contents aren't looked at."""
-        return self._read().problems
+        contents = self._read()
+        keys = {version.key for version in contents.versions}
+        pending = _pending(self._read_journal()[0])
+        lost = [
+            f"The record of {key} is lost."
+            for path in self._blob_files()
+            if (key := key_of_copy(path.name)) is not None
+            and not {key, record_place(key)} & {*keys, *contents.damaged_places}
+            and f"blobs/{path.name}" not in pending
+        ]
+        return (*contents.problems, *lost)
 
     def get(self, key: str) -> InstalledVersion:
         """Raises NotFoundError."""
@@ -175,7 +195,7 @@ class Store:
         groups: dict[str, list[Path]] = {}
         for path in self._blob_files():
             name = path.name.partition(".")[0]
-            if name not in used or path.name not in {name, f"{name}.chunks.json"}:
+            if name not in used or not (path.name == name or path.suffix == ".json"):
                 groups.setdefault(name, []).append(path)
         return tuple(_leftover(name, paths) for name, paths in groups.items())
 
@@ -183,6 +203,8 @@ class Store:
         """What of each model file is on the volume already, by digest: whole files and unfinished downloads."""
         held: dict[str, int] = {}
         for path in self._blob_files():
+            if path.suffix == ".json":
+                continue
             digest = digest_of_blob(path.name.partition(".")[0])
             held[digest] = max(held.get(digest, 0), _size_on_disk(path))
         return held
@@ -260,7 +282,7 @@ class Store:
                     }
                 )
             newly = version.active and (before is None or not before.active)
-            steps = self._activation(version) if newly else (_record(version),)
+            steps = self._activation(version) if newly else records_of(version)
             self._journal.perform("install", steps)
             return self.get(version.key)
 
@@ -281,7 +303,7 @@ class Store:
             version = self.get(key)
             for registration in registrations:
                 version = _with_registration(version, registration)
-            steps = (_record(version),) if version.active else self._activation(version)
+            steps = records_of(version) if version.active else self._activation(version)
             self._journal.perform("activate", steps)
             return self.get(key)
 
@@ -313,10 +335,24 @@ class Store:
             shared = any(each.path.name == version.path.name for each in others)
             files = () if shared else self._files_of(version)
             sizes = {path: _size_on_disk(path) for path in files}
-            steps = (Unlink(place=record_place(key)), *(Unlink(place=f"blobs/{path.name}") for path in files))
-            self._journal.perform("remove", steps)
-            gone = tuple(path for path in files if not path.exists())
+            places = dict.fromkeys((copy_place(version), *(f"blobs/{path.name}" for path in files)))
+            self._journal.perform("remove", tuple(Unlink(place=place) for place in (record_place(key), *places)))
+            gone = tuple(path for path in files if path.suffix != ".json" and not path.exists())
             return Freed(sum(sizes[path] for path in gone), gone)
+
+    def rebuild(self, report: Report, cancel: Cancel) -> Rebuilt:
+        """Restores records that were lost or damaged, from their copies, where the model's file verifies. A damaged
+        record without that goes, so that the rest can be cleaned up; one of a newer program stays.
+
+        Raises:
+            StoreAccessError: The folder can't be read or written.
+            Cancelled: By ``cancel``; then nothing has changed.
+        """
+        with self.lock():
+            rebuilt, steps = plan_rebuild(self.root, self._read(), report, cancel)
+            if steps:
+                self._journal.perform("rebuild", steps)
+            return rebuilt
 
     def discard_partials(self) -> Freed:
         """Removes what ``leftovers`` lists. Whole files stay while a record is damaged: it may be theirs."""
@@ -332,7 +368,7 @@ class Store:
 
     def _change(self, key: str, change: Callable[[InstalledVersion], InstalledVersion]) -> InstalledVersion:
         with self.lock():
-            self._journal.perform("change", (_record(change(self.get(key))),))
+            self._journal.perform("change", records_of(change(self.get(key))))
             return self.get(key)
 
     def _activation(self, version: InstalledVersion) -> tuple[Write, ...]:
@@ -348,7 +384,8 @@ class Store:
         ]
         times = [each.activated_at for each in (*slot, *passive, version) if each.activated_at is not None]
         at = max([self._now(), *(time + _TICK for time in times)])  # a clock that was wrong mixes nothing up
-        return tuple(map(_record, (*passive, version.model_copy(update={"active": True, "activated_at": at}))))
+        changed = (*passive, version.model_copy(update={"active": True, "activated_at": at}))
+        return tuple(step for each in changed for step in records_of(each))
 
     def _files_of(self, version: InstalledVersion) -> tuple[Path, ...]:
         """Its file in the store, and what is left of its download. Files elsewhere aren't ours to remove."""
@@ -367,7 +404,7 @@ class Store:
             if again == entry:
                 break
             entry = again
-        return Contents(contents.versions, journal_problems + contents.problems, contents.damaged)
+        return replace(contents, problems=journal_problems + contents.problems)
 
     def _read_journal(self) -> tuple[Entry, tuple[str, ...]]:
         try:
@@ -407,10 +444,6 @@ class Store:
             raise StoreAccessError(f"{version.path} can't be read: {error.strerror}.") from error
         if size != expected:
             raise StoreAccessError(f"{version.path} has {size} bytes instead of {expected}.", hint="Install it again.")
-
-
-def _record(version: InstalledVersion) -> Write:
-    return Write(place=record_place(version.key), content=version.model_dump_json(indent=1))
 
 
 def _with_registration(version: InstalledVersion, registration: Registration) -> InstalledVersion:

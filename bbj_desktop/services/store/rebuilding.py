@@ -1,0 +1,99 @@
+"""What the store says, made anew from what is really there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bbj_desktop.core.errors import StoreAccessError
+from bbj_desktop.core.progress import Cancel, Report
+from bbj_desktop.core.versions import InstalledVersion
+from bbj_desktop.services.meter import Meter
+from bbj_desktop.services.store.disk import pieces_of
+from bbj_desktop.services.store.journal import Unlink, Write
+from bbj_desktop.services.store.records import Contents, copy_place, read_copies, record_place
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a rebuild did.
+
+    Attributes:
+        restored: Keys of the versions whose records are here again.
+        lost: A sentence for each record that is gone for good.
+    """
+
+    restored: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+def records_of(version: InstalledVersion) -> tuple[Write, Write]:
+    """A version's record and its copy."""
+    content = version.model_dump_json(indent=1)
+    return (
+        Write(place=record_place(version.key), content=content),
+        Write(place=copy_place(version), content=content),
+    )
+
+
+def plan_rebuild(
+    root: Path, contents: Contents, report: Report, cancel: Cancel
+) -> tuple[Rebuilt, tuple[Write | Unlink, ...]]:
+    """What is to be written so that every version whose file verifies has a record, and every record a copy.
+
+    Raises:
+        StoreAccessError: The folder can't be read.
+        Cancelled: By ``cancel``.
+    """
+    known = {version.key: version for version in contents.versions}
+    copies = [copy for copy in read_copies(root) if copy.key not in known]
+    meter = Meter(report, sum(copy.variant.file.length_bytes for copy in copies))
+    sound = [copy for copy in copies if _verifies(copy, meter, cancel)]
+    restored = {record_place(copy.key) for copy in sound}
+    changed = _with_one_active((*contents.versions, *sound), before=contents.versions)
+    gone = [place for place in contents.damaged_places if place not in restored]
+    bare = [version for version in contents.versions if not (root / copy_place(version)).exists()]
+    written = {version.key: version for version in (*bare, *changed)}
+    steps = [step for version in written.values() for step in records_of(version)]
+    lost = [f"{place} can't be read, and has no copy whose file verifies." for place in gone]
+    lost += [f"The file of {copy.key} isn't whole." for copy in copies if copy not in sound]
+    return Rebuilt(tuple(copy.key for copy in sound), tuple(lost)), (*steps, *(Unlink(place=place) for place in gone))
+
+
+def _verifies(version: InstalledVersion, meter: Meter, cancel: Cancel) -> bool:
+    expected = version.variant.file
+    sha, done = hashlib.sha256(), 0
+    try:
+        for piece in pieces_of(version.path, 0, expected.length_bytes + 1):
+            cancel.check()
+            sha.update(piece)
+            done += len(piece)
+            meter.show(done, done)
+    except StoreAccessError:
+        return False
+    return f"sha256:{sha.hexdigest()}" == expected.digest
+
+
+def _with_one_active(
+    versions: Iterable[InstalledVersion], *, before: Iterable[InstalledVersion]
+) -> list[InstalledVersion]:
+    """What differs from ``before`` once each slot has one active version: of several the one activated last."""
+    latest: dict[str, InstalledVersion] = {}
+    versions = list(versions)
+    for version in versions:
+        held = latest.get(version.slot)
+        if version.active and (held is None or (version.activated_at or _NEVER) > (held.activated_at or _NEVER)):
+            latest[version.slot] = version
+    settled = [
+        version.model_copy(update={"active": False})
+        if version.active and latest[version.slot].key != version.key
+        else version
+        for version in versions
+    ]
+    unchanged = list(before)
+    return [version for version in settled if version not in unchanged]
