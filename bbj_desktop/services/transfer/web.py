@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpcore
 import httpx
 import truststore
 
@@ -35,6 +36,10 @@ from bbj_desktop.services.transfer.source import parts_of
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _WHO_ARE_YOU = frozenset({401, 403})
 _SMALL_BODY_BYTES = 64 * 1024  # a redirect's body up to this is read, so that the connection can be used again
+_RECEIVED_BYTES = 512 * 1024  # read from a socket at once
+
+# httpcore's own 64 KiB keep the interpreter busy with 16,000 small pieces a GiB, while other threads wait to hash
+httpcore.HTTP11Connection.READ_NUM_BYTES = _RECEIVED_BYTES
 
 
 class Line:
