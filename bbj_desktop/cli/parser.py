@@ -267,14 +267,67 @@ def _declare_registry(commands: _Commands) -> None:
         parser.add_argument("--tiers", metavar="FILE", help="a tier table (JSON) that replaces the channel's own")
     withdraw.add_argument("--reason", required=True, help="why; shown to whoever has it installed")
     withdraw.add_argument("--to", default="stable", metavar="CHANNEL", help="channel (default stable)")
-    for parser in (create, publish, refresh, promote, withdraw):
-        parser.add_argument("--folder", required=True, metavar="DIR", help="the registry's folder")
-        parser.add_argument("--keys", required=True, metavar="DIR", help="the folder of its keys; keep it offline")
+    renew = registry.add("renew", "signing:renew", "sign root, targets or channels anew, before their time is over")
+    renew.add_argument("role", nargs="+", metavar="ROLE", help="root, targets, stable, beta")
+    _declare_signing(registry)
+    for parser in (publish, promote, withdraw, renew):
         parser.add_argument(
-            "--passphrase-file",
-            metavar="FILE",
-            help="holds the keys' passphrase; default: asks, or reads BBJ_DESKTOP_PASSPHRASE",
+            "--stage", metavar="DIR", help="a new folder: others shall sign it there, nothing is published"
         )
+    for parser in (create, publish, refresh, promote, withdraw, renew):
+        parser.add_argument("--folder", required=True, metavar="DIR", help="the registry's folder")
+        _add_keys(parser, required=parser in (create, refresh))
+    for parser in (publish, refresh, promote, withdraw, renew):
+        _add_clock(parser)
+
+
+def _declare_signing(registry: _Commands) -> None:
+    stage = registry.add("stage", "signing:stage", "show what a stage changes, and who has signed it")
+    sign = registry.add("sign", "signing:sign", "add your signatures to a stage, after showing what they are for")
+    merge = registry.add("merge", "signing:merge", "put the signatures of several copies of a stage together")
+    live = registry.add("publish-staged", "signing:publish_staged", "make a stage visible that enough people signed")
+    for parser in (stage, sign, merge, live):
+        parser.add_argument("stage", metavar="STAGE", help="the stage's folder")
+    merge.add_argument("others", nargs="+", metavar="COPY", help="copies of it that others signed")
+    rotate = registry.add("rotate", "signing:rotate", "stage a change of the keys that may sign for a role")
+    rotate.add_argument("role", metavar="ROLE", help="root, targets, snapshot, timestamp, stable, beta")
+    rotate.add_argument(
+        "--add", action="append", default=[], metavar="FILE", help="a new key's file.pub; may be repeated"
+    )
+    rotate.add_argument("--remove", action="append", default=[], metavar="KEYID", help="a key, or its first digits")
+    rotate.add_argument("--threshold", type=_number(int, 1, 16), metavar="N", help="how many must sign from now on")
+    rotate.add_argument("--stage", required=True, metavar="DIR", help="a new folder for the stage")
+    key = registry.add("key", "signing:key", "make a key of your own for a role")
+    key.add_argument("role", metavar="ROLE", help="root, targets, snapshot, timestamp, stable, beta")
+    status = registry.add(
+        "status", "signing:status", "how long each role is still good; ends with 1 if one isn't for long"
+    )
+    for parser in (live, rotate, status):
+        parser.add_argument("--folder", required=True, metavar="DIR", help="the registry's folder")
+    for parser in (sign, live, key):
+        _add_keys(parser, required=True)
+    for parser in (live, rotate):
+        _add_clock(parser)
+    verify = registry.add("verify", "signing:verify", "read a whole mirror and compare it with what is signed")
+    verify.add_argument("address", metavar="ADDRESS", help="http(s)://…, file://… or a folder")
+    verify.add_argument("--root", metavar="FILE", help="the trusted root file; default: the mirror's own")
+
+
+def _add_keys(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    parser.add_argument("--keys", required=required, metavar="DIR", help="the folder of the keys; keep it offline")
+    parser.add_argument(
+        "--passphrase-file",
+        metavar="FILE",
+        help="holds the keys' passphrase; default: asks, or reads BBJ_DESKTOP_PASSPHRASE",
+    )
+
+
+def _add_clock(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--clock-is-right",
+        action="store_true",
+        help="the timestamp's time is over because nobody refreshed it, not because this clock is wrong",
+    )
 
 
 def _declare_bundle(commands: _Commands) -> None:

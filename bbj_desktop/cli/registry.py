@@ -25,10 +25,13 @@ from bbj_desktop.cli.results import (
 )
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
+from bbj_desktop.cli.signing import keys_of, passphrase_of, place, show_stage, stage_of, terms_of
 from bbj_desktop.cli.trusting import show_root, trust
 from bbj_desktop.core.errors import UserInputError
 from bbj_desktop.core.release import Release, Role, TierTable
 from bbj_desktop.services.configuration import full_address
+from bbj_desktop.services.registry.findings import StageView
+from bbj_desktop.services.registry.publish import Terms
 
 Result = TypeVar("Result")
 
@@ -109,19 +112,19 @@ def _show_created(screen: Screen, result: RegistryCreateResult) -> None:
 
 def publish(session: Session) -> Outcome:
     """Signs and publishes a release."""
-    folder, keys = _folders(session)
+    folder, keys = place(session.arguments.folder), keys_of(session)
     draft = publishing.read_draft(Path(session.arguments.draft))
-    channel, tiers = session.arguments.to, _tiers(session)
-    passphrase = session.passphrase()
-    release = session.work(partial(publishing.publish, folder, keys, passphrase, draft, channel, tiers=tiers))
-    return _released(release, channel, "published in")
+    channel, tiers, terms = session.arguments.to, _tiers(session), terms_of(session)
+    passphrase = passphrase_of(session)
+    job = partial(publishing.publish, folder, keys, passphrase, draft, channel, tiers=tiers, terms=terms)
+    return _released(session.work(job), channel, "published in", terms)
 
 
 def promote(session: Session) -> Outcome:
     """Takes a release from beta over to stable."""
-    name, tiers = _name(session), _tiers(session)
-    release = _write(session, lambda folder, keys, secret: publishing.promote(folder, keys, secret, name, tiers=tiers))
-    return _released(release, "stable", "promoted to")
+    name, tiers, terms = _name(session), _tiers(session), terms_of(session)
+    job = partial(publishing.promote, name=name, tiers=tiers, terms=terms)
+    return _released(_write(session, job), "stable", "promoted to", terms)
 
 
 def _tiers(session: Session) -> TierTable | None:
@@ -132,28 +135,41 @@ def _tiers(session: Session) -> TierTable | None:
 def withdraw(session: Session) -> Outcome:
     """Never offers a release again."""
     name, channel, reason = _name(session), session.arguments.to, session.arguments.reason
-    session.confirm(f"Withdraw {session.arguments.release} from {channel}?")
-    _write(session, lambda folder, keys, secret: publishing.withdraw(folder, keys, secret, channel, name, reason))
-    result = RegistryWithdrawResult(channel=channel, name=session.arguments.release, reason=reason)
-    return Outcome(result, lambda screen: screen.line(f"{result.name} is withdrawn from {channel}."))
+    terms = terms_of(session)
+    if terms.stage is None:
+        session.confirm(f"Withdraw {session.arguments.release} from {channel}?")
+    _write(session, partial(publishing.withdraw, channel=channel, name=name, reason=reason, terms=terms))
+    result = RegistryWithdrawResult(
+        channel=channel, name=session.arguments.release, reason=reason, stage=stage_of(terms)
+    )
+    return Outcome(result, _showing(result.stage, f"{result.name} is withdrawn from {channel}."))
 
 
 def refresh(session: Session) -> Outcome:
     """Signs a new timestamp."""
-    expires = _write(session, publishing.refresh)
-    result = RegistryRefreshResult(folder=_folders(session)[0], expires=expires)
+    folder, keys = _folders(session)
+    passphrase, sure = session.passphrase(), session.arguments.clock_is_right
+    job = partial(publishing.refresh, folder, keys, passphrase, clock_is_right=sure)
+    expires = session.work(lambda _report, _cancel: job())
+    result = RegistryRefreshResult(folder=folder, expires=expires)
     return Outcome(result, lambda screen: screen.line(f"Refreshed: good until {expires:%Y-%m-%d}."))
 
 
 def _write(session: Session, job: Callable[[Path, Path, str], Result]) -> Result:
-    folder, keys = _folders(session)
-    passphrase = session.passphrase()
+    folder, keys = place(session.arguments.folder), keys_of(session)
+    passphrase = passphrase_of(session)
     return session.work(lambda _report, _cancel: job(folder, keys, passphrase))
 
 
 def _folders(session: Session) -> tuple[Path, Path]:
-    arguments = session.arguments
-    return Path(arguments.folder).expanduser().absolute(), Path(arguments.keys).expanduser().absolute()
+    return place(session.arguments.folder), place(session.arguments.keys)
+
+
+def _showing(stage: StageView | None, done: str) -> Callable[[Screen], None]:
+    """What a person sees: the stage that waits for signatures, or what was done."""
+    if stage is None:
+        return lambda screen: screen.line(done)
+    return lambda screen: show_stage(screen.line, stage)
 
 
 def _name(session: Session) -> ReleaseName:
@@ -165,12 +181,13 @@ def _name(session: Session) -> ReleaseName:
     return ReleaseName(name.model, Role(session.arguments.role), name.size, name.version)
 
 
-def _released(release: Release, channel: str, verb: str) -> Outcome:
+def _released(release: Release, channel: str, verb: str, terms: Terms) -> Outcome:
     result = RegistryReleaseResult(
         channel=channel,
         name=f"{release.model}:{release.version}-{release.size}",
         release=ReleaseView.of(release),
         quantisations=tuple(variant.quantisation for variant in release.variants),
+        stage=stage_of(terms),
     )
     quantisations = ", ".join(result.quantisations)
-    return Outcome(result, lambda screen: screen.line(f"{result.name} ({quantisations}) is {verb} {channel}."))
+    return Outcome(result, _showing(result.stage, f"{result.name} ({quantisations}) is {verb} {channel}."))

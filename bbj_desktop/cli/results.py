@@ -27,6 +27,7 @@ from bbj_desktop.core.release import Release, Role, Tier
 from bbj_desktop.core.settings import OriginKind
 from bbj_desktop.core.versions import InstalledVersion, version_key_of
 from bbj_desktop.services.registry.bundle import BundleContent
+from bbj_desktop.services.registry.findings import RoleLife, StageView, Verified
 from bbj_desktop.services.registry.root import RootDescription
 
 
@@ -287,7 +288,6 @@ class PinResult(_Result):
     version: VersionView
 
 
-class RemovedView(_Result):
 class RebuildResult(_Result):
     """Attributes:
     restored: Keys of the versions whose records are here again.
@@ -298,6 +298,7 @@ class RebuildResult(_Result):
     lost: tuple[str, ...]
 
 
+class RemovedView(_Result):
     key: str
     freed_bytes: int
 
@@ -397,12 +398,85 @@ class RegistryReleaseResult(_Result):
     name: str
     release: ReleaseView
     quantisations: tuple[str, ...]
+    stage: StageView | None = None
 
 
 class RegistryWithdrawResult(_Result):
     channel: str
     name: str
     reason: str
+    stage: StageView | None = None
+
+
+class RegistryRenewResult(_Result):
+    folder: Path
+    roles: tuple[str, ...]
+    stage: StageView | None = None
+
+
+class RegistryStageResult(_Result):
+    """Of ``stage`` and ``rotate``."""
+
+    stage: StageView
+
+
+class SignatureView(_Result):
+    role: str
+    keyid: str
+
+
+class RegistrySignResult(_Result):
+    """Attributes:
+    signed: Signatures that weren't there before.
+    """
+
+    signed: tuple[SignatureView, ...]
+    stage: StageView
+
+
+class RegistryMergeResult(_Result):
+    """Attributes:
+    added: Signatures that weren't there before.
+    """
+
+    added: tuple[SignatureView, ...]
+    stage: StageView
+
+
+class RegistryPublishStagedResult(_Result):
+    folder: Path
+    roles: tuple[str, ...]
+
+
+class RegistryKeyResult(_Result):
+    """Attributes:
+    private: Its sealed file.
+    public: What its owner hands out.
+    """
+
+    role: str
+    keyid: str
+    private: Path
+    public: Path
+
+
+class RegistryStatusResult(_Result):
+    """Attributes:
+    fine: There is nothing to do.
+    """
+
+    folder: Path
+    roles: tuple[RoleLife, ...]
+    fine: bool
+
+
+class RegistryVerifyResult(_Result):
+    """Attributes:
+    sound: Everything that customers may ask for is there, right and in time.
+    """
+
+    mirror: Verified
+    sound: bool
 
 
 class RegistryRefreshResult(_Result):
@@ -506,6 +580,7 @@ RESULTS: dict[str, type[BaseModel]] = {
     "rollback": RollbackResult,
     "pin": PinResult,
     "unpin": PinResult,
+    "rebuild": RebuildResult,
     "verify": VerifyResult,
     "repair": RepairResult,
     "remove": RemoveResult,
@@ -524,6 +599,15 @@ RESULTS: dict[str, type[BaseModel]] = {
     "registry refresh": RegistryRefreshResult,
     "registry promote": RegistryReleaseResult,
     "registry withdraw": RegistryWithdrawResult,
+    "registry renew": RegistryRenewResult,
+    "registry stage": RegistryStageResult,
+    "registry sign": RegistrySignResult,
+    "registry merge": RegistryMergeResult,
+    "registry publish-staged": RegistryPublishStagedResult,
+    "registry rotate": RegistryStageResult,
+    "registry key": RegistryKeyResult,
+    "registry status": RegistryStatusResult,
+    "registry verify": RegistryVerifyResult,
     "bundle export": BundleExportResult,
     "bundle import": BundleImportResult,
     "settings show": SettingsResult,
@@ -573,4 +657,3 @@ def command_schemas() -> dict[str, object]:
 
 if __name__ == "__main__":
     print(json.dumps(command_schemas(), indent=1))
-    "rebuild": RebuildResult,

@@ -11,10 +11,11 @@ from bbj_desktop.core.errors import Cancelled, ConnectError
 from bbj_desktop.core.network import Network
 from bbj_desktop.core.progress import Cancel, Event, Transfer, silent
 from bbj_desktop.core.release import Release
+from bbj_desktop.services.registry.findings import Trouble, Verified
 from bbj_desktop.services.registry.layout import blob_path
 from bbj_desktop.services.registry.lifetimes import lives_of
 from bbj_desktop.services.registry.root import identity_of
-from bbj_desktop.services.registry.verify import Trouble, Verified, verify_mirror
+from bbj_desktop.services.registry.verify import verify_mirror
 from bbj_desktop.services.transfer.sources import open_source
 from tests.fakes.published import Publication
 from tests.fakes.release_server import ReleaseServer

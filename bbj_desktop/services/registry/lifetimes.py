@@ -7,39 +7,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
-from pydantic import BaseModel, ConfigDict
-
 from bbj_desktop.core.errors import NotFoundError
 from bbj_desktop.services.registry.chain import Chain, channel_names, read_chain
+from bbj_desktop.services.registry.findings import RoleLife
 from bbj_desktop.services.registry.layout import TIMESTAMP
 from bbj_desktop.services.registry.staging import read_file
 
 WARN_BEFORE = MappingProxyType({"root": 90, "targets": 60, "channel": 60, "snapshot": 20, "timestamp": 4})
 """Days. Refreshing renews a snapshot when 30 of its 60 days are left, and a timestamp each time; the others need people
 to meet."""
-
-
-class RoleLife(BaseModel):
-    """How long one role is still good.
-
-    Attributes:
-        days_left: Whole days, rounded down; negative when it is over.
-        warn_below: Days.
-        what_to_do: Empty while there is nothing to do.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    role: str
-    version: int
-    expires: datetime
-    days_left: int
-    warn_below: int
-    what_to_do: str = ""
-
-    @property
-    def fine(self) -> bool:
-        return not self.what_to_do
 
 
 def lives_of(folder: Path, now: datetime) -> tuple[RoleLife, ...]:

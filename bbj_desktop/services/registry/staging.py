@@ -31,6 +31,7 @@ from bbj_desktop.core.documents import parse_document
 from bbj_desktop.core.errors import NotFoundError, PublishError
 from bbj_desktop.core.release import parse_release
 from bbj_desktop.services.registry.chain import Chain, channel_names, demand, parsed, read_chain
+from bbj_desktop.services.registry.findings import Demand
 from bbj_desktop.services.registry.keys import Signers
 from bbj_desktop.services.registry.layout import INITIAL_ROOT, TARGETS, blob_path, catalogue_target
 from bbj_desktop.services.registry.ledger import COMPACT, Ledger, Lifetimes, in_order, versioned
@@ -59,31 +60,6 @@ class StageRecord(BaseModel):
     registry: str
     purpose: str
     roles: dict[str, int]
-
-
-class Demand(BaseModel):
-    """Whose signatures one role needs. A root needs two of these: the old root's keys and its own.
-
-    Attributes:
-        by: Who demands them: ``root 1``, ``targets 3``, …
-        threshold: How many of the keys.
-        signed: Key ids whose signatures are there and right.
-        missing: The other keys that may sign.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    role: str
-    version: int
-    expires: datetime
-    by: str
-    threshold: int
-    signed: tuple[str, ...]
-    missing: tuple[str, ...]
-
-    @property
-    def met(self) -> bool:
-        return len(self.signed) >= self.threshold
 
 
 @dataclass

@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import datetime
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict
 from tuf.api.exceptions import LengthOrHashMismatchError
 from tuf.api.metadata import TargetFile, Targets
 
@@ -25,6 +23,7 @@ from bbj_desktop.core.errors import (
 from bbj_desktop.core.progress import Cancel, Report, Step, Transfer
 from bbj_desktop.core.release import FileReference, Release, parse_catalogue, parse_chunk_index, parse_release
 from bbj_desktop.services.registry.chain import Chain, channel_names, parsed, read_channel, read_roots, read_state
+from bbj_desktop.services.registry.findings import MirrorProblem, Trouble, Verified
 from bbj_desktop.services.registry.layout import BLOBS, METADATA, TARGETS, TIMESTAMP, blob_path, catalogue_target
 from bbj_desktop.services.registry.ledger import versioned
 from bbj_desktop.services.registry.root import identity_of
@@ -38,58 +37,6 @@ REPORT_BYTES = 1 << 22
 
 
 T = TypeVar("T")
-
-
-class Trouble(StrEnum):
-    """What is wrong with a file. ``superfluous`` is no fault: nothing that is signed names it."""
-
-    MISSING = "missing"
-    DAMAGED = "damaged"
-    UNTRUSTED = "untrusted"
-    EXPIRED = "expired"
-    SUPERFLUOUS = "superfluous"
-
-
-class MirrorProblem(BaseModel):
-    """Attributes:
-    path: Relative to the registry.
-    text: For a person.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    path: str
-    trouble: Trouble
-    text: str
-
-
-class Verified(BaseModel):
-    """What a mirror holds.
-
-    Attributes:
-        identity: Of the first root that the check began with.
-        releases: How many were found, over all channels.
-        files: How many were read whole.
-        read_bytes: How many bytes.
-        problems: In the order in which they were found.
-        searched: Whether files that nobody names were looked for: in a folder whose metadata is whole.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    address: str
-    identity: str
-    timestamp_version: int | None
-    releases: int
-    files: int
-    read_bytes: int
-    problems: tuple[MirrorProblem, ...]
-    searched: bool
-
-    @property
-    def sound(self) -> bool:
-        """Everything that customers may ask for is there, right and in time."""
-        return all(each.trouble is Trouble.SUPERFLUOUS for each in self.problems)
 
 
 def verify_mirror(

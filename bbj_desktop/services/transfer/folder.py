@@ -59,10 +59,12 @@ class FolderSource:
 
     Attributes:
         address: As the user wrote it.
+        folder: The folder itself.
     """
 
     def __init__(self, address: str, root: Path) -> None:
         self.address = address
+        self.folder = root
         self._root = root
 
     def read(self, path: str, *, limit_bytes: int, cancel: Cancel) -> bytes:
