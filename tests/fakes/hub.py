@@ -79,6 +79,11 @@ class Hub(ReleaseServer):
         self.network = _Network({_name(content): content for content in files.values()})
         super().__init__({})
 
+    def replace(self, files: Mapping[str, bytes]) -> None:
+        """Commits other contents: everything that was there is gone."""
+        self.files, self.repository_files = {}, files
+        self.network.files = {_name(content): content for content in files.values()}
+
     @property
     def repository_address(self) -> str:
         return f"{self.address}/{self.repository}/resolve/main"

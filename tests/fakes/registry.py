@@ -77,6 +77,7 @@ class RegistrySimulator:
         now: The makers' clock.
         signers: Who signs each role, by role: take one away, or put a stranger in.
         replaced: Bytes served instead of what is signed, by path.
+        withheld: Paths that aren't there.
         endless: Paths that never end.
         failing: Exceptions raised instead of answering, by path.
         requests: Every path that was asked for, with the number of bytes served.
@@ -87,6 +88,7 @@ class RegistrySimulator:
         self.now = now
         self.signers = {role: [_key() for _ in range(count)] for role, count in THRESHOLDS.items()}
         self.replaced: dict[str, bytes] = {}
+        self.withheld: set[str] = set()
         self.endless: set[str] = set()
         self.failing: dict[str, Exception] = {}
         self.requests: list[tuple[str, int]] = []
@@ -172,6 +174,7 @@ class RegistrySimulator:
         other = copy.copy(self)
         other.address = address
         other.requests, other.failing, other.endless = [], dict(self.failing), set(self.endless)
+        other.withheld = set(self.withheld)
         other.files, other.replaced, other.signers = dict(self.files), dict(self.replaced), dict(self.signers)
         other._roots = list(self._roots)
         for name in ("root", "targets", "snapshot", "timestamp", "channels"):
@@ -187,6 +190,8 @@ class RegistrySimulator:
     # what is served
 
     def content(self, path: str) -> bytes:
+        if path in self.withheld:
+            raise NotFoundError(f"There is no {path}.")
         if path in self.replaced:
             return self.replaced[path]
         if path in self.files:
@@ -211,7 +216,7 @@ class RegistrySimulator:
             *(f"metadata/{version}.{role}.json" for role, version in roles.items()),
             *(f"metadata/{number}.root.json" for number in range(1, len(self._roots) + 1)),
         }
-        return {path: self.content(path) for path in {*paths, *self.files, *self.replaced}}
+        return {path: self.content(path) for path in {*paths, *self.files, *self.replaced} - self.withheld}
 
     @contextmanager
     def stream(

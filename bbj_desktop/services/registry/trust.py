@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -158,9 +158,19 @@ class SourceFetcher(FetcherInterface):
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._running: Generator[bytes, None, None] | None = None
         self.cancel = Cancel()
 
     def _fetch(self, url: str) -> Iterator[bytes]:
+        self._running = self._read(url)
+        return self._running
+
+    def release(self) -> None:
+        """Ends what python-tuf left half read: it would hold its connection for as long as the error lives."""
+        if self._running is not None:
+            self._running.close()
+
+    def _read(self, url: str) -> Generator[bytes, None, None]:
         # A generator: what it raises while python-tuf iterates passes through python-tuf unchanged.
         try:
             with self._source.stream(url, cancel=self.cancel) as stream:
@@ -182,18 +192,19 @@ class CacheFetcher(FetcherInterface):
         self._metadata = metadata
         self.cancel = Cancel()
 
+    def release(self) -> None:
+        """Holds nothing."""
+
     def _fetch(self, url: str) -> Iterator[bytes]:
         if url.endswith(".root.json"):
             raise DownloadHTTPError(url, NOT_FOUND)  # the end of the walk along the roots
-        try:
-            if url != TIMESTAMP:
-                raise FileNotFoundError(url)
-            yield (self._metadata / "timestamp.json").read_bytes()
-        except FileNotFoundError as error:
+        timestamp = self._metadata / "timestamp.json"
+        if url != TIMESTAMP or not timestamp.is_file():
             raise NotFoundError(
                 f"{url} was never read on this machine, or what was read isn't trusted any more.",
                 hint="Read the registry again while it can be reached.",
-            ) from error
+            )
+        yield timestamp.read_bytes()
 
 
 class View:
@@ -232,9 +243,17 @@ class View:
 
     def refresh(self, cancel: Cancel) -> None:
         """Brings the metadata up to date, from the root down. Raises as the class says, and Cancelled."""
-        self._fetcher.cancel = cancel
-        with translated(self._address):
+        with self._reading(cancel):
             self._updater.refresh()
+
+    @contextlib.contextmanager
+    def _reading(self, cancel: Cancel) -> Iterator[None]:
+        self._fetcher.cancel = cancel
+        try:
+            with translated(self._address):
+                yield
+        finally:
+            self._fetcher.release()
 
     @property
     def expires(self) -> datetime:
@@ -248,8 +267,7 @@ class View:
         Raises:
             NotFoundError: Nobody who may has signed a file of this name.
         """
-        self._fetcher.cancel = cancel
-        with translated(self._address):
+        with self._reading(cancel):
             info = self._updater.get_targetinfo(target)
             if info is None:
                 raise NotFoundError(f"The registry {self._address} has no {target}.")

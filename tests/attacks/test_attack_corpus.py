@@ -1,0 +1,102 @@
+"""Every attack over every transport, refused at the command line with an error of its own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bbj_desktop.actions import registering
+from bbj_desktop.actions.recommending import read_offering
+from bbj_desktop.core import errors
+from bbj_desktop.core.errors import BBjDesktopError
+from bbj_desktop.core.progress import Cancel, silent
+from bbj_desktop.services.registry.layout import TIMESTAMP
+from tests.attacks.conftest import TRANSPORTS, Call, Transport
+from tests.fakes.attacks import ATTACKS, Attack
+from tests.fakes.published import customer
+from tests.fakes.registry import RegistrySimulator, make_release
+from tests.fakes.release_server import Fault
+
+
+def established(transport: Transport, data: Path, *, days_ago: int = 0) -> RegistrySimulator:
+    """An honest registry, and a customer who has read it so many days ago."""
+    registry = RegistrySimulator(datetime.now(UTC) - timedelta(days=days_ago))
+    registry.targets.version += 1
+    registry.offer(make_release("2026.1"))
+    transport.serve(registry.served())
+    context = customer(data)
+    context.now = lambda: registry.now
+    registering.add_registry(context, transport.address, registry.initial_root, silent, Cancel())
+    read_offering(context, Cancel())
+    return registry
+
+
+def exit_code_of(error: str) -> int:
+    kind: type[BBjDesktopError] = getattr(errors, error)
+    return kind.exit_code
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS, indirect=True)
+def test_an_honest_registry_is_read(transport: Transport, data: Path, call: Call) -> None:
+    established(transport, data)
+    assert call("update", "--check").code == 0
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS, indirect=True)
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_it_is_refused(attack: Attack, transport: Transport, data: Path, call: Call) -> None:
+    registry = established(transport, data, days_ago=attack.seen_days_ago)
+    honest = registry.copy("honest")
+    attack.apply(registry)
+    transport.serve(registry.served())
+    refused = call("update", "--check")
+    assert (refused.error, refused.code) == (attack.error, exit_code_of(attack.error))
+    if transport.server is None:
+        assert call("recommend").error == attack.error
+    if attack.lasting:
+        return
+    _carry_on(honest)
+    transport.serve(honest.served())
+    assert call("update", "--check").code == 0
+
+
+def _carry_on(registry: RegistrySimulator) -> None:
+    """The makers publish on, past the numbers that the attack has used, and in time."""
+    days = datetime.now(UTC) - registry.now
+    registry.now += days
+    for role in (registry.timestamp, registry.snapshot, registry.targets, *registry.channels.values()):
+        role.expires += days
+        role.version += 10
+    registry.offer(make_release("2026.2"))
+
+
+WAYS = ("http", "hub")
+
+
+@pytest.mark.parametrize("transport", WAYS, indirect=True)
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (Fault(endless=True), "MixAndMatchError"),
+        (Fault(rate_bytes_per_s=40), "StalledError"),
+        (Fault(stall_after=100), "StalledError"),
+        (Fault(silent_s=30), "StalledError"),
+        (Fault(drop_after=100), "TransportError"),
+        (Fault(status=503), "ServerError"),
+        (Fault(gzipped=True), "ServerError"),
+        (Fault(content=b"<html>Please sign in</html>"), "TrustError"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_way_that_fails_is_told_from_an_attack(
+    transport: Transport, data: Path, call: Call, fault: Fault, error: str
+) -> None:
+    established(transport, data)
+    assert transport.server is not None
+    transport.server.script(f"{transport.prefix}{TIMESTAMP}", *[fault] * 8)
+    ended = call("update", "--check", "--stall-timeout", "1", "--connect-timeout", "1")
+    assert (ended.error, ended.code) == (error, exit_code_of(error))
+    transport.server.forget(f"{transport.prefix}{TIMESTAMP}")
+    assert call("update", "--check").code == 0
