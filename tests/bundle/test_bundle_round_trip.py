@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bbj_desktop.actions import bundling
 from bbj_desktop.actions.recommending import read_offering
 from bbj_desktop.core.errors import NotFoundError, NoTrustedRootError
-from bbj_desktop.core.progress import Cancel, silent
+from bbj_desktop.core.progress import Cancel, Event, Remark, Step, silent
 from bbj_desktop.services.registry.client import Registry
 from bbj_desktop.services.registry.layout import blob_path
 from bbj_desktop.services.registry.serve import serve_folder
@@ -134,3 +135,23 @@ def test_an_offline_mirror_is_asked_when_the_network_is_gone(
     staff.import_(stick)
     shutil.rmtree(publication.folder)
     assert read_offering(staff.context, Cancel(), report=silent).offers
+
+
+def test_a_stick_that_is_pulled_and_put_back_costs_nothing_but_a_wait(
+    staff: Desk, hospital: Desk, stick: Path, publication: Publication
+) -> None:
+    staff.export(stick)
+    pocket, waits = stick.with_name("in der Tasche"), []
+
+    def handle(event: Event) -> None:
+        if isinstance(event, Step) and event.name == "import":
+            stick.rename(pocket)
+        if isinstance(event, Remark) and "There is no folder" in event.text and pocket.exists():
+            waits.append(event)
+            pocket.rename(stick)
+
+    imported = bundling.import_bundle(
+        hospital.context, bundling.open_bundles([stick]), handle, Cancel(), root=publication.root
+    )
+    assert imported.models[0].whole
+    assert len(waits) == 1
