@@ -235,7 +235,7 @@ def _declare_conversation(commands: _Commands) -> None:
 def _declare_registry(commands: _Commands) -> None:
     registry = commands.group("registry", "trust a registry; create one and publish to it")
     add = registry.add("add", "registry:add", "trust a registry, after comparing its fingerprint")
-    add.add_argument("address", metavar="ADDRESS", help="http(s)://…, file://… or a folder")
+    add.add_argument("address", metavar="ADDRESS", help="http(s)://…, hf://…, file://… or a folder")
     add.add_argument("--root", metavar="FILE", help="its root file, from a safe place; default: the registry's own")
     add.add_argument("--fingerprint", metavar="DIGEST", help="the fingerprint it must have; asks no question")
     registry.add("show", "registry:show", "list the trusted registries")
@@ -246,7 +246,7 @@ def _declare_registry(commands: _Commands) -> None:
     mirror = registry.group("mirror", "more addresses of the registry in use")
     for action, what in (("add", "read the registry from there, too"), ("remove", "don't read it from there any more")):
         parser = mirror.add(action, f"registry:{action}_mirror", what)
-        parser.add_argument("address", metavar="ADDRESS", help="http(s)://…, file://… or a folder")
+        parser.add_argument("address", metavar="ADDRESS", help="http(s)://…, hf://…, file://… or a folder")
     login = registry.add("login", "login:login", "keep a token or password for its server in the keyring")
     logout = registry.add("logout", "login:logout", "remove that token or password")
     for parser in (login, logout):
@@ -309,7 +309,7 @@ def _declare_signing(registry: _Commands) -> None:
     for parser in (live, rotate):
         _add_clock(parser)
     verify = registry.add("verify", "signing:verify", "read a whole mirror and compare it with what is signed")
-    verify.add_argument("address", metavar="ADDRESS", help="http(s)://…, file://… or a folder")
+    verify.add_argument("address", metavar="ADDRESS", help="http(s)://…, hf://…, file://… or a folder")
     verify.add_argument("--root", metavar="FILE", help="the trusted root file; default: the mirror's own")
 
 

@@ -68,7 +68,7 @@ class Settings:
         None,
         "BBJ_DESKTOP_REGISTRY",
         flag="--registry",
-        help="address of the model registry: http(s)://…, file://… or a folder",
+        help="address of the model registry: http(s)://…, hf://…, file://… or a folder",
     )
     channel: Literal["stable", "beta"] = _declare(
         "choice",

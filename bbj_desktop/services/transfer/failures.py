@@ -20,7 +20,7 @@ _TLS_HINT = (
 )
 _STATUS_HINTS = {
     401: "The server asks for a user name and password, or a token.",
-    403: "The server refuses access: check the address and the rights.",
+    403: "The server refuses access: check the address, or log in: bbj-desktop registry login ADDRESS",
     407: _PROXY_HINT,
     429: "The server asks for patience: try again later.",
     503: "The server is busy or under maintenance: try again later.",
