@@ -11,6 +11,7 @@ from bbj_desktop.core.errors import NotFoundError, NoTrustedRootError, RollbackE
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.services.registry.client import Registry
 from bbj_desktop.services.registry.known import KnownRegistries, KnownRegistry
+from bbj_desktop.services.registry.offline import OfflineRegistry
 from bbj_desktop.services.registry.root import RootDescription, describe_root, packaged_root
 from bbj_desktop.services.registry.root import fetch_root as root_of
 from bbj_desktop.services.transfer.sources import open_source
@@ -73,7 +74,9 @@ def describe(root: bytes) -> RootDescription:
     return describe_root(root)
 
 
-def add_registry(context: Context, address: str, root: bytes, report: Report, cancel: Cancel) -> RegistryView:
+def add_registry(
+    context: Context, address: str, root: bytes, report: Report, cancel: Cancel, *, offline: bool = False
+) -> RegistryView:
     """Trusts a registry, after its metadata was read once with that root: a mistyped address or a root of another
     registry is noticed before anything is kept. The registry becomes the current one.
 
@@ -83,6 +86,7 @@ def add_registry(context: Context, address: str, root: bytes, report: Report, ca
         root: The first root to trust; its fingerprint was compared.
         report: Told what is read.
         cancel: Obeyed while reading.
+        offline: Nobody refreshes it every few days: there ``bundle_expiry`` says what expired metadata means.
 
     Raises:
         FormatError, SignatureError: ``root`` is no root, or not signed by its own keys.
@@ -99,16 +103,41 @@ def add_registry(context: Context, address: str, root: bytes, report: Report, ca
         mirrors=before.mirrors if before else (),
         added_at=context.now(),
     )
-    source = open_source(known.address, context.network())
+    known = _declared(known, before.offline if before else (), known.address, offline=offline)
+    registry = _open(context, known, known.address, root)
     try:
-        Registry.open(source, registries.state(known), initial_root=root, now=context.now).refresh(cancel)
+        registry.refresh(cancel)
+        _tell(registry, report)
     finally:
-        source.close()
+        registry.close()
     registries.remember(known)
     return RegistryView.of(known, current=True)
 
 
-def add_mirror(context: Context, address: str, report: Report, cancel: Cancel) -> RegistryView:
+def _open(context: Context, known: KnownRegistry, address: str, root: bytes | None = None) -> OfflineRegistry:
+    """A registry, to be read from one address only."""
+    state = KnownRegistries(context.paths.registries).state(known)
+    source = open_source(address, context.network())
+    registry = OfflineRegistry.open(source, state, initial_root=root, now=context.now)
+    registry.offline = frozenset(known.offline)
+    registry.expiry = context.settings.values.bundle_expiry
+    return registry
+
+
+def _declared(known: KnownRegistry, before: tuple[str, ...], address: str, *, offline: bool) -> KnownRegistry:
+    """With an address that is among the offline ones, or isn't any more."""
+    others = tuple(each for each in before if each != address)
+    return known.model_copy(update={"offline": (*others, address) if offline else others})
+
+
+def _tell(registry: Registry, report: Report) -> None:
+    for remark in registry.remarks:
+        report(remark)
+
+
+def add_mirror(
+    context: Context, address: str, report: Report, cancel: Cancel, *, offline: bool = False
+) -> RegistryView:
     """Adds a mirror to the registry in use, after its metadata was read from there once. One that is behind is added
     all the same, which a remark says.
 
@@ -117,6 +146,7 @@ def add_mirror(context: Context, address: str, report: Report, cancel: Cancel) -
         address: ``http(s)://…``, ``file://…`` or a folder.
         report: Told what is read.
         cancel: Obeyed while reading.
+        offline: As in ``add_registry``.
 
     Raises:
         NoTrustedRootError: No registry is set up.
@@ -129,13 +159,18 @@ def add_mirror(context: Context, address: str, report: Report, cancel: Cancel) -
     if address in (known.address, *known.mirrors):
         raise UserInputError(f"{address} is one of the addresses of {known.address} already.")
     report(Step("registry", f"Reading {address}"))
-    registry = Registry.open(open_source(address, context.network()), registries.state(known), now=context.now)
+    known = _declared(known, known.offline, address, offline=offline)
+    registry = _open(context, known, address)
     try:
         registry.refresh(cancel)
+        _tell(registry, report)
+        behind = registry.behind
     except RollbackError:
-        report(Remark(f"The mirror {address} is behind now.", "warning"))
+        behind = True
     finally:
         registry.close()
+    if behind:
+        report(Remark(f"The mirror {address} is behind now.", "warning"))
     known = known.model_copy(update={"mirrors": (*known.mirrors, address)})
     registries.remember(known)
     return RegistryView.of(known, current=True)

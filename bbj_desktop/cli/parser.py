@@ -238,6 +238,7 @@ def _declare_registry(commands: _Commands) -> None:
     add.add_argument("address", metavar="ADDRESS", help="http(s)://…, hf://…, file://… or a folder")
     add.add_argument("--root", metavar="FILE", help="its root file, from a safe place; default: the registry's own")
     add.add_argument("--fingerprint", metavar="DIGEST", help="the fingerprint it must have; asks no question")
+    _add_offline(add)
     registry.add("show", "registry:show", "list the trusted registries")
     root = registry.add("root", "registry:root", "show what a root file says: fingerprint, keys, expiry")
     root.add_argument("file", metavar="FILE", help="a root file, e.g. 1.root.json")
@@ -247,6 +248,8 @@ def _declare_registry(commands: _Commands) -> None:
     for action, what in (("add", "read the registry from there, too"), ("remove", "don't read it from there any more")):
         parser = mirror.add(action, f"registry:{action}_mirror", what)
         parser.add_argument("address", metavar="ADDRESS", help="http(s)://…, hf://…, file://… or a folder")
+        if action == "add":
+            _add_offline(parser)
     login = registry.add("login", "login:login", "keep a token or password for its server in the keyring")
     logout = registry.add("logout", "login:logout", "remove that token or password")
     for parser in (login, logout):
@@ -326,7 +329,15 @@ def _add_clock(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clock-is-right",
         action="store_true",
-        help="the timestamp's time is over because nobody refreshed it, not because this clock is wrong",
+        help="sign though the registry's last signature is long ago, or ahead: somebody checked this clock",
+    )
+
+
+def _add_offline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--offline",
+        action="store_true",
+        help="nobody refreshes it every few days: --bundle-expiry decides about expiry",
     )
 
 

@@ -39,7 +39,9 @@ Result = TypeVar("Result")
 def add(session: Session) -> Outcome:
     """Trusts a registry, after its fingerprint was compared."""
     arguments = session.arguments
-    view, description = trust(session, arguments.address, arguments.root, fingerprint=arguments.fingerprint)
+    view, description = trust(
+        session, arguments.address, arguments.root, fingerprint=arguments.fingerprint, offline=arguments.offline
+    )
     result = RegistryAddResult(registry=view, root=description)
     return Outcome(result, lambda screen: screen.line(f"{view.address} is trusted. Next: bbj-desktop recommend"))
 
@@ -79,7 +81,10 @@ def forget(session: Session) -> Outcome:
 def add_mirror(session: Session) -> Outcome:
     """One more address for the registry in use."""
     address = full_address(session.arguments.address)
-    view = session.work(lambda report, cancel: registering.add_mirror(session.context, address, report, cancel))
+    offline = session.arguments.offline
+    view = session.work(
+        lambda report, cancel: registering.add_mirror(session.context, address, report, cancel, offline=offline)
+    )
     return Outcome(RegistryMirrorResult(registry=view), lambda screen: _show_mirrors(screen, view))
 
 

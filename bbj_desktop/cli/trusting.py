@@ -35,13 +35,14 @@ def with_registry(session: Session, job: Callable[[], Result]) -> Result:
 
 
 def trust(
-    session: Session, address: str, root_file: str | None, *, fingerprint: str | None
+    session: Session, address: str, root_file: str | None, *, fingerprint: str | None, offline: bool = False
 ) -> tuple[RegistryView, RootDescription]:
     """Shows a root's fingerprint, has it compared, and trusts the registry.
 
     Args:
         root_file: None or empty takes the registry's own, which proves nothing until its fingerprint was compared.
         fingerprint: What it must be; None asks.
+        offline: Its expiry is a matter of policy.
 
     Raises:
         SignatureError: The fingerprint is another one.
@@ -53,7 +54,9 @@ def trust(
     else:
         root = session.work(lambda _report, cancel: registering.fetch_root(session.context, address, cancel))
     description = agree(session, root, fingerprint)
-    view = session.work(lambda report, cancel: registering.add_registry(session.context, address, root, report, cancel))
+    view = session.work(
+        lambda report, cancel: registering.add_registry(session.context, address, root, report, cancel, offline=offline)
+    )
     return view, description
 
 

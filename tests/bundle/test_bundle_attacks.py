@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bbj_desktop.actions import registering
 from bbj_desktop.actions.recommending import read_offering
 from bbj_desktop.core.errors import (
     BBjDesktopError,
@@ -20,7 +21,7 @@ from bbj_desktop.core.errors import (
     TrustError,
     UserInputError,
 )
-from bbj_desktop.core.progress import Cancel
+from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.core.settings import ResolvedSettings, Settings
 from bbj_desktop.services.registry.bundle import BUNDLE_FILE, Bundle, find_bundles
 from bbj_desktop.services.registry.layout import TIMESTAMP, blob_path
@@ -244,3 +245,25 @@ def test_a_bundle_without_its_document_isnt_whole(hospital: Desk, bundle: Path) 
     (bundle / BUNDLE_FILE).unlink()
     with pytest.raises(BBjDesktopError, match="holds no whole bundle"):
         hospital.import_(bundle)
+
+
+def test_a_mirror_that_was_declared_offline_may_have_expired(
+    hospital: Desk, bundle: Path, publication: Publication
+) -> None:
+    hospital.days = 90
+    add = registering.add_registry
+    with pytest.raises(ExpiredError):
+        add(hospital.context, str(bundle), publication.root, silent, Cancel())
+    add(hospital.context, str(bundle), publication.root, hospital.said.append, Cancel(), offline=True)
+    assert [text for text in hospital.warnings if "has expired" in text]
+    assert read_offering(hospital.context, Cancel()).offers
+
+
+def test_an_offline_mirror_is_no_longer_one_when_it_is_added_anew(
+    hospital: Desk, bundle: Path, publication: Publication
+) -> None:
+    registering.add_registry(hospital.context, str(bundle), publication.root, silent, Cancel(), offline=True)
+    registering.add_registry(hospital.context, str(bundle), publication.root, silent, Cancel())
+    hospital.days = 90
+    with pytest.raises(ExpiredError):
+        read_offering(hospital.context, Cancel())
