@@ -57,7 +57,7 @@ class Context:
         """Raises StoreError when the folder can't be used."""
         from bbj_desktop.services.store.store import Store
 
-        return Store(self.paths.store, now=self.now)
+        return Store(self.paths.store, now=self.now, shared=self.settings.values.shared_store)
 
     def known_registry(self) -> KnownRegistry:
         """The registry of the settings, else the most recently added one, else the packaged one.

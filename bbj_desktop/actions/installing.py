@@ -16,9 +16,11 @@ from bbj_desktop.core.errors import DoesNotFitError, EngineMissingError, Publish
 from bbj_desktop.core.ownership import Ownership, decide_ownership
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.recommendation import Candidate, ReasonKind
-from bbj_desktop.core.release import Catalogue, ChunkIndex
+from bbj_desktop.core.release import Catalogue, ChunkIndex, Variant
 from bbj_desktop.core.versions import InstalledVersion, Selection, version_key_of
+from bbj_desktop.services.meter import Meter
 from bbj_desktop.services.registry.client import blob_path
+from bbj_desktop.services.store.checking import digest_of_file
 from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.store.store import Store
 from bbj_desktop.services.transfer.donors import Donor, keep_index, recall_index
@@ -91,8 +93,9 @@ def plan_install(context: Context, candidate: Candidate, cancel: Cancel) -> Inst
 
 def _plan(context: Context, store: Store, candidate: Candidate, index: ChunkIndex) -> InstallPlan:
     destination = store.blob_path(index.file.digest)
-    missing = bytes_missing(index, destination, donors_of(store))
-    room = bytes_missing(index, destination)
+    shared = store.shared_file(index.file) is not None
+    missing = 0 if shared else bytes_missing(index, destination, donors_of(store))
+    room = 0 if shared else bytes_missing(index, destination)
     status = context.runtime(candidate.runtime).status()
     warnings = [reason.text for reason in candidate.reasons if reason.kind is ReasonKind.WARNING]
     return InstallPlan(
@@ -159,10 +162,14 @@ def _bring(
         _refuse_withdrawn(selection, catalogue)
         index = registry.chunk_index(variant, cancel)
         destination = store.blob_path(variant.file.digest)
-        room = bytes_missing(index, destination)
+        shared = _shared_file(store, variant, report, cancel)
+        room = 0 if shared is not None else bytes_missing(index, destination)
         store.check_space(room)
         if not force:  # what Ollama's copies take is known less surely than what our file takes
             check_needs(_needs(store, candidate, room, context.runtime(candidate.runtime).status()))
+        if shared is not None:
+            here = any(version.path == shared for version in store.versions())
+            return store.install(_record(context, selection, shared, registry.identity)), 0, here
         report(Step("download", f"Downloading and verifying {release.title} {variant.quantisation}"))
         path = blob_path(variant.file.digest)
         limits, donors = limits_of(context), donors_of(store)
@@ -173,6 +180,19 @@ def _bring(
     finally:
         registry.close()
     return version, fetched.bytes_fetched, room == 0
+
+
+def _shared_file(store: Store, variant: Variant, report: Report, cancel: Cancel) -> Path | None:
+    """The shared store's file, hashed here: who can write there needn't be trusted."""
+    path = store.shared_file(variant.file)
+    if path is None:
+        return None
+    report(Step("verify", f"Reading {path.name} of the shared store"))
+    meter = Meter(report, variant.file.length_bytes)
+    if digest_of_file(path, variant.file, meter, cancel) == variant.file.digest:
+        return path
+    report(Remark(f"{path} isn't what was signed: the model is fetched instead.", level="warning"))
+    return None
 
 
 def donors_of(store: Store) -> tuple[Donor, ...]:

@@ -28,6 +28,11 @@ class Removed(BaseModel):
     freed_bytes: int
 
 
+def list_shared(context: Context) -> tuple[InstalledVersion, ...]:
+    """What the shared store of the settings has besides; ``install`` takes it from there without fetching."""
+    return context.open_store().shared_versions()
+
+
 class RolledBack(BaseModel):
     """Attributes:
     version: Active now.

@@ -267,7 +267,12 @@ class UpdateResult(_Result):
 
 
 class VersionsResult(_Result):
+    """Attributes:
+    shared: What the shared store has besides: ``install`` takes it from there without fetching.
+    """
+
     versions: tuple[VersionView, ...]
+    shared: tuple[VersionView, ...] = ()
 
 
 class ActivateResult(_Result):

@@ -23,14 +23,20 @@ from bbj_desktop.core.versions import InstalledVersion
 
 def versions(session: Session) -> Outcome:
     """The installed versions."""
-    result = VersionsResult(versions=tuple(map(VersionView.of, actions.list_versions(session.context))))
+    result = VersionsResult(
+        versions=tuple(map(VersionView.of, actions.list_versions(session.context))),
+        shared=tuple(map(VersionView.of, actions.list_shared(session.context))),
+    )
     return Outcome(result, lambda screen: _show(screen, result))
 
 
 def _show(screen: Screen, result: VersionsResult) -> None:
     if result.versions:
         version_table(screen, result.versions)
-    else:
+    if result.shared:
+        screen.line("In the shared store, not installed here:")
+        version_table(screen, result.shared)
+    if not (result.versions or result.shared):
         screen.message("No model is installed yet. Type: bbj-desktop install")
 
 

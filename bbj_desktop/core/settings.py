@@ -63,6 +63,13 @@ class Settings:
         flag="--data",
         help="folder for models and everything else that is kept; default: the platform's data folder",
     )
+    shared_store: Path | None = _declare(
+        "path",
+        None,
+        "BBJ_DESKTOP_SHARED_STORE",
+        flag="--shared-store",
+        help="a store that others of this machine share; its files are used, never changed",
+    )
     registry: str | None = _declare(
         "text",
         None,

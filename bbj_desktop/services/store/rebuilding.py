@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from bbj_desktop.core.errors import StoreAccessError
 from bbj_desktop.core.progress import Cancel, Report
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.meter import Meter
-from bbj_desktop.services.store.disk import pieces_of
+from bbj_desktop.services.store.checking import digest_of_file
 from bbj_desktop.services.store.journal import Unlink, Write
 from bbj_desktop.services.store.records import Contents, copy_place, read_copies, record_place
 
@@ -67,16 +66,10 @@ def plan_rebuild(
 
 def _verifies(version: InstalledVersion, meter: Meter, cancel: Cancel) -> bool:
     expected = version.variant.file
-    sha, done = hashlib.sha256(), 0
     try:
-        for piece in pieces_of(version.path, 0, expected.length_bytes + 1):
-            cancel.check()
-            sha.update(piece)
-            done += len(piece)
-            meter.show(done, done)
+        return digest_of_file(version.path, expected, meter, cancel) == expected.digest
     except StoreAccessError:
         return False
-    return f"sha256:{sha.hexdigest()}" == expected.digest
 
 
 def _with_one_active(

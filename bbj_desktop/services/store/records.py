@@ -140,7 +140,8 @@ def _parse(text: bytes, root: Path) -> InstalledVersion:
     if version.release.variant(version.quantisation) is None:
         raise FormatError(f"Its release has no variant {version.quantisation}.")
     here = root / "blobs" / blob_name(version.variant.file.digest)
-    if version.path.name == here.name:  # the store may have been moved as a whole
+    moved = here.exists() or not version.path.exists()  # as a whole; else it is a shared store's file
+    if version.path.name == here.name and moved:
         return version.model_copy(update={"path": here})
     return version
 

@@ -13,7 +13,6 @@ Every change is all or nothing (``journal``); everything is written through one 
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,11 +33,13 @@ from bbj_desktop.core.errors import (
     StoreError,
 )
 from bbj_desktop.core.progress import Cancel, Report
+from bbj_desktop.core.release import FileReference
 from bbj_desktop.core.units import format_bytes
 from bbj_desktop.core.versions import InstalledVersion, Registration, previous_of
 from bbj_desktop.services.locking import FileLock
 from bbj_desktop.services.meter import Meter
-from bbj_desktop.services.store.disk import Disk, pieces_of
+from bbj_desktop.services.store.checking import digest_of_file
+from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.store.finding import find_version
 from bbj_desktop.services.store.journal import Entry, Journal, Unlink, Write
 from bbj_desktop.services.store.rebuilding import Rebuilt, plan_rebuild, records_of
@@ -100,6 +101,8 @@ class Store:
         disk: The seam that writes; tests give others.
         lock_timeout_s: How long a change waits for another process's, in seconds.
         now: Clock; only the order of activations is taken from it.
+        shared: A store of another user's, whose files may serve here; it is only read.
+        writable: False refuses every change, whatever the folder's permissions.
 
     Attributes:
         root: The folder.
@@ -117,9 +120,12 @@ class Store:
         disk: Disk | None = None,
         lock_timeout_s: float = 2.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        shared: Path | None = None,
+        writable: bool = True,
     ) -> None:
         self.root = root
         self._now = now
+        self._writable = writable
         self._disk = disk or Disk()
         self._journal = Journal(root, self._disk)
         self._file_lock = FileLock(root / "lock", timeout_s=lock_timeout_s, what=f"the store in {root}")
@@ -128,6 +134,7 @@ class Store:
         self._check_folder()
         with suppress(StoreError, FormatError):  # busy or read-only: reading works all the same
             self._finish_interrupted()
+        self._shared, self._shared_problem = _open_shared(shared)
 
     # reading
 
@@ -147,7 +154,30 @@ class Store:
             and not {key, record_place(key)} & {*keys, *contents.damaged_places}
             and f"blobs/{path.name}" not in pending
         ]
-        return (*contents.problems, *lost)
+        return (*contents.problems, *lost, *self._shared_problem)
+
+    def shared_versions(self) -> tuple[InstalledVersion, ...]:
+        """What the shared store has and this one doesn't, none of it active here. Empty where it can't be read:
+        ``problems`` says so."""
+        if self._shared is None:
+            return ()
+        keys = {version.key for version in self.versions()}
+        return tuple(
+            version.model_copy(update={"active": False, "registrations": (), "activated_at": None, "pinned": False})
+            for version in self._shared.versions()
+            if version.key not in keys
+        )
+
+    def shared_file(self, file: FileReference) -> Path | None:
+        """The shared store's file with a digest, where this store has none of its own. Hash it before it is used.
+
+        Args:
+            file: Signed digest and length.
+        """
+        if self._shared is None or _length(self.blob_path(file.digest)) == file.length_bytes:
+            return None
+        path = self._shared.blob_path(file.digest)
+        return path if _length(path) == file.length_bytes else None
 
     def get(self, key: str) -> InstalledVersion:
         """Raises NotFoundError."""
@@ -201,7 +231,8 @@ class Store:
 
     def held_bytes(self) -> dict[str, int]:
         """What of each model file is on the volume already, by digest: whole files and unfinished downloads."""
-        held: dict[str, int] = {}
+        shared = self._shared.versions() if self._shared is not None else ()
+        held = {version.variant.file.digest: version.variant.file.length_bytes for version in shared}
         for path in self._blob_files():
             if path.suffix == ".json":
                 continue
@@ -220,15 +251,7 @@ class Store:
         """
         version = self.get(key)
         expected = version.variant.file
-        meter = Meter(report, expected.length_bytes)
-        sha, done = hashlib.sha256(), 0
-        for piece in pieces_of(version.path, 0, expected.length_bytes + 1):
-            cancel.check()
-            sha.update(piece)
-            done += len(piece)
-            meter.show(done, done)
-        meter.show(done, done, at_once=True)
-        actual = f"sha256:{sha.hexdigest()}"
+        actual = digest_of_file(version.path, expected, Meter(report, expected.length_bytes), cancel)
         if actual != expected.digest:
             raise DigestError(
                 f"The file of {key} is damaged: {version.path}.",
@@ -247,6 +270,8 @@ class Store:
             StoreBusyError: Another process writes.
             StoreAccessError: The folder can't be written.
         """
+        if not self._writable:
+            raise StoreAccessError(f"The shared store in {self.root} is only read.", hint="Its owner can change it.")
         with self._thread_lock:
             if self._depth == 0:
                 self._disk.make_folder(self.root)
@@ -444,6 +469,25 @@ class Store:
             raise StoreAccessError(f"{version.path} can't be read: {error.strerror}.") from error
         if size != expected:
             raise StoreAccessError(f"{version.path} has {size} bytes instead of {expected}.", hint="Install it again.")
+
+
+def _open_shared(root: Path | None) -> tuple[Store | None, tuple[str, ...]]:
+    """A shared store that can't be read must not stop this one."""
+    if root is None:
+        return None, ()
+    try:
+        shared = Store(root, writable=False)
+        shared.versions()
+    except (StoreError, FormatError) as error:
+        return None, (f"The shared store can't be used: {error.message}",)
+    return shared, () if root.is_dir() else (f"The shared store {root} isn't there.",)
+
+
+def _length(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 def _with_registration(version: InstalledVersion, registration: Registration) -> InstalledVersion:
