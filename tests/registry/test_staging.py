@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TypedDict
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from securesystemslib.signer import CryptoSigner, Key
 
 from bbj_desktop.core.errors import NotFoundError, PublishError, TrustError
 from bbj_desktop.core.network import Network
@@ -468,6 +471,33 @@ def test_a_clock_behind_the_last_signature_signs_nothing(people: People) -> None
         publisher.ledger.refresh()
 
 
+def test_after_a_clock_was_ahead_clients_are_led_back(people: People, state: Path, tmp_path: Path) -> None:
+    ahead = Publisher(
+        people.folder,
+        KeyFolder(people.online, PASSPHRASE),
+        now=lambda: datetime.now(UTC) + timedelta(days=200),
+        terms=Terms(clock_is_right=True),
+    )
+    ahead.ledger.load()
+    ahead.ledger.commit()
+    people.versions(state)  # its time is 200 days ahead from now on
+    with pytest.raises(PublishError, match="was last signed at"):
+        refresh_timestamp(people.folder, people.online, PASSPHRASE)
+    end = refresh_timestamp(people.folder, people.online, PASSPHRASE, clock_is_right=True)
+    assert end > datetime.now(UTC) + timedelta(days=200)
+    assert people.versions(state) == ["2026.1"]
+
+    old = KeyFolder(people.online, PASSPHRASE).signers("timestamp")[0].public_key.keyid
+    new = people.new_key("timestamp", "online")
+    stage = tmp_path / "stage"
+    rotate(people.folder, stage, "timestamp", add=[new], remove=[old], clock_is_right=True)
+    people.sign(stage, "Anna")
+    people.sign(stage, "Björn")
+    publish_staged(people.folder, people.online, PASSPHRASE, stage, clock_is_right=True)
+    assert refresh_timestamp(people.folder, people.online, PASSPHRASE) < datetime.now(UTC) + timedelta(days=15)
+    assert people.versions(state) == people.versions(tmp_path / "new") == ["2026.1"]
+
+
 def test_a_clock_past_the_timestamp_s_end_signs_only_when_somebody_says_that_it_is_right(people: People) -> None:
     later = datetime.now(UTC) + timedelta(days=15)
     publisher = Publisher(people.folder, KeyFolder(people.online, PASSPHRASE), now=lambda: later)
@@ -480,3 +510,34 @@ def test_a_clock_past_the_timestamp_s_end_signs_only_when_somebody_says_that_it_
     )
     sure.ledger.load()
     assert sure.ledger.refresh() > later
+
+
+# keys that are kept elsewhere
+
+
+def kept_elsewhere(people: People, uri: str, key: Key) -> None:
+    file = {"format": 1, "role": "timestamp", "uri": uri, "keyid": key.keyid, "key": key.to_dict()}
+    (people.online / "timestamp-2.signer").write_text(json.dumps(file))
+
+
+def test_a_key_kept_elsewhere_signs_by_its_address(people: People, state: Path, tmp_path: Path) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())  # a kind that tokens and key services have
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "token.pem").write_bytes(pem)
+    key = CryptoSigner(private).public_key
+    kept_elsewhere(people, f"file2:{tmp_path / 'token.pem'}", key)
+    old = KeyFolder(people.online, PASSPHRASE).signers("timestamp")[0].public_key.keyid
+    rotate(people.folder, tmp_path / "stage", "timestamp", add=[PublicKey.of("timestamp", key)], remove=[old])
+    people.sign(tmp_path / "stage", "Anna")
+    people.sign(tmp_path / "stage", "Björn")
+    people.publish(tmp_path / "stage")
+    (people.online / "timestamp-1.key").unlink()
+    refresh_timestamp(people.folder, people.online, PASSPHRASE)
+    assert people.versions(state) == ["2026.1"]
+
+
+@pytest.mark.parametrize("uri", ["nosuchkind:1", "file2:/nowhere/key.pem"])
+def test_a_key_that_cannot_be_reached_is_said(people: People, uri: str) -> None:
+    kept_elsewhere(people, uri, CryptoSigner.generate_ed25519().public_key)
+    with pytest.raises(PublishError, match=r"timestamp-2\.signer"):
+        refresh_timestamp(people.folder, people.online, PASSPHRASE)

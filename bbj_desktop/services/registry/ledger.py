@@ -77,7 +77,8 @@ class Ledger:
         lifetimes: How long for.
         now: Clock (UTC).
         wrote: Told about each file after it is in place.
-        clock_is_right: Somebody made sure that the clock is right, though the timestamp's time is over by it.
+        clock_is_right: Somebody made sure that the clock is right, though the timestamp's time is over by it, or the
+            last signature is ahead of it.
 
     Attributes:
         root, targets, channels, snapshot, timestamp: What is signed there now, and changed here for the next state.
@@ -201,7 +202,7 @@ class Ledger:
             Until when the new timestamp is good (UTC).
         """
         self.check_clock()
-        if self.snapshot.expires - self.now() < self.lifetimes.of("snapshot") / 2:
+        if self.snapshot.expires - self.signing_time < self.lifetimes.of("snapshot") / 2:
             self.commit_snapshot()
         else:
             self._commit_timestamp(None)
@@ -226,7 +227,18 @@ class Ledger:
 
     def end_of(self, role: str) -> datetime:
         """Until when a signature made now is good (UTC)."""
-        return (self.now() + self.lifetimes.of(role)).replace(microsecond=0)
+        return (self.signing_time + self.lifetimes.of(role)).replace(microsecond=0)
+
+    @property
+    def signing_time(self) -> datetime:
+        """The time that signatures are dated with (UTC): never before the last one, so that what is signed after a
+        clock was ahead isn't over for clients who have seen that."""
+        issued, now = self.issued, self.now()
+        return now if issued is None else max(now, issued)
+
+    def forget_signing_time(self) -> None:
+        """Begins anew with this computer's clock. Only when the timestamp's keys are new: then clients do so, too."""
+        self.timestamp.unrecognized_fields.pop(ISSUED, None)
 
     def check_clock(self) -> None:
         """Makes sure that this computer's clock may be believed. Clients judge expiry at the latest signing time that
@@ -236,11 +248,11 @@ class Ledger:
             PublishError: The clock is behind the last signature, or past the end of the timestamp.
         """
         issued, now = self.issued, self.now()
-        if issued is not None and now < issued:
+        if issued is not None and now < issued and not self._clock_is_right:
             raise PublishError(
                 f"This computer's clock says {now:%Y-%m-%d %H:%M}; the registry was last signed at "
                 f"{issued:%Y-%m-%d %H:%M} (UTC).",
-                hint="Set the clock right. If the registry itself was signed with a wrong clock, see docs/runbooks.md.",
+                hint="Set the clock right. If it is right, and the last one was ahead, add --clock-is-right.",
             )
         if issued is not None and now > self.timestamp.expires and not self._clock_is_right:
             raise PublishError(
@@ -264,7 +276,7 @@ class Ledger:
         if snapshot is not None:
             self.timestamp.snapshot_meta = MetaFile.from_data(self.snapshot.version, snapshot, ["sha256"])
         self.timestamp.version += 1
-        self.timestamp.unrecognized_fields[ISSUED] = self.now().replace(microsecond=0).isoformat()
+        self.timestamp.unrecognized_fields[ISSUED] = self.signing_time.replace(microsecond=0).isoformat()
         self.put(TIMESTAMP, self._sign("timestamp", self.timestamp))
 
     def announce(self, role: str, data: bytes, version: int) -> None:

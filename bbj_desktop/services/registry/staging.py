@@ -303,9 +303,12 @@ def publish_stage(ledger: Ledger, stage: Stage) -> tuple[str, ...]:
     for channel in pending:
         for info, data in stage.added_files(channel):
             _demand_blobs(ledger, info, data)
+    former_keys = stage.base.root.roles["timestamp"].keyids
     ledger.former_root, ledger.root = stage.base.root, stage.new_root
     ledger.demand_signers("snapshot", "timestamp")
     root_first = _is_good_under(ledger, stage.new_root)
+    if not set(former_keys) & set(ledger.root.roles["timestamp"].keyids):
+        ledger.forget_signing_time()
     if Root.type in pending and root_first:
         _put(ledger, stage, Root.type)
     for name in in_order(pending):
