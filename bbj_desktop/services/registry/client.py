@@ -321,13 +321,23 @@ class Registry:
     def _blob(self, file: FileReference, what: str, limit_bytes: int, cancel: Cancel) -> bytes:
         if file.length_bytes > limit_bytes:
             raise FormatError(f"The {what} is announced with {file.length_bytes} bytes: too long.")
-        data = self.source.read(blob_path(file.digest), limit_bytes=file.length_bytes, cancel=cancel)
-        actual = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        if actual != file.digest:
-            raise DigestError(
-                f"The {what} from {self.source.address} isn't the signed one.", expected=file.digest, actual=actual
-            )
-        return data
+        failures: list[BBjDesktopError] = []
+        for source in (self.source, *(each for each in self.sources if each is not self.source)):
+            try:
+                return _verified_blob(source, file, what, cancel)
+            except (TrustError, TransportError, NotFoundError) as error:
+                failures.append(error)
+        raise min(failures, key=_gravity)
+
+
+def _verified_blob(source: Source, file: FileReference, what: str, cancel: Cancel) -> bytes:
+    data = source.read(blob_path(file.digest), limit_bytes=file.length_bytes, cancel=cancel)
+    actual = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    if actual != file.digest:
+        raise DigestError(
+            f"The {what} from {source.address} isn't the signed one.", expected=file.digest, actual=actual
+        )
+    return data
 
 
 def _gravity(error: BBjDesktopError) -> int:
