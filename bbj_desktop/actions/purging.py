@@ -10,24 +10,26 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.login import log_out, logged_in
 from bbj_desktop.actions.versions import forget_unrecorded
-from bbj_desktop.core.errors import EngineError, StoreAccessError
+from bbj_desktop.core.errors import EngineError, StoreAccessError, UserInputError
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.versions import InstalledVersion
+from bbj_desktop.services.transfer.credentials import SERVICE
 
 
 class Ours(BaseModel):
     """One thing of ours on this machine.
 
     Attributes:
-        kind: A folder, or a tag in a runtime.
-        name: Path or tag.
+        kind: A folder, a tag in a runtime, or a credential in the keyring.
+        name: Path, tag or server.
         size_bytes: What removing it frees; 0 for tags, whose bytes the runtime owns.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Literal["folder", "tag"]
+    kind: Literal["folder", "tag", "credential"]
     name: str
     runtime: str = ""
     size_bytes: int = 0
@@ -36,7 +38,8 @@ class Ours(BaseModel):
 class Purged(BaseModel):
     """Attributes:
     removed: What is gone.
-    kept: Tags of a runtime that couldn't be reached; they are its user's to remove.
+    kept: Tags of a runtime that couldn't be reached, and credentials in a keyring that can't be used; they are their
+        user's to remove.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,14 +49,15 @@ class Purged(BaseModel):
 
 
 def list_ours(context: Context) -> tuple[Ours, ...]:
-    """Every folder and tag that this program made."""
+    """Every folder, tag and credential that this program made."""
     tags = [tag for version in context.open_store().versions() for tag in _tags(version)]
     folders = [
         Ours(kind="folder", name=str(folder), size_bytes=_size(folder))
         for folder in context.paths.all_folders()
         if folder.exists()
     ]
-    return (*dict.fromkeys(tags), *folders)
+    logins = [Ours(kind="credential", name=origin) for origin in logged_in(context)]
+    return (*dict.fromkeys(tags), *logins, *folders)
 
 
 def _tags(version: InstalledVersion) -> tuple[Ours, ...]:
@@ -82,6 +86,7 @@ def purge(context: Context, report: Report, cancel: Cancel) -> Purged:
             kept.extend(_unregister(context, version, report))
             if not version.registrations:
                 forget_unrecorded(context, version)
+    kept.extend(_log_out(context, report))
     context.close()
     for folder in context.paths.all_folders():
         _remove(folder, report)
@@ -105,6 +110,20 @@ def _unregister(context: Context, version: InstalledVersion, report: Report) -> 
             text = f"{registration.tag} stays in {registration.runtime}: {error.message} Remove it yourself: {command}"
             report(Remark(text, level="warning"))
             kept.extend(left)
+    return tuple(kept)
+
+
+def _log_out(context: Context, report: Report) -> tuple[Ours, ...]:
+    """Removes the credentials; what can't be removed is returned."""
+    kept: list[Ours] = []
+    for origin in logged_in(context):
+        report(Step("purge", f"Removing the credential for {origin}"))
+        try:
+            log_out(context, origin)
+        except UserInputError as error:
+            text = f"The credential for {origin} stays in the keyring, under {SERVICE}: {error.message}"
+            report(Remark(text, level="warning"))
+            kept.append(Ours(kind="credential", name=origin))
     return tuple(kept)
 
 

@@ -29,6 +29,8 @@ def purge(session: Session) -> Outcome:
 def _line(each: Ours) -> str:
     if each.kind == "tag":
         return f"{'tag':>8}  {each.name} in {each.runtime}"
+    if each.kind == "credential":
+        return f"{'login':>8}  {each.name} in the keyring"
     return f"{format_bytes(each.size_bytes):>8}  {each.name}"
 
 

@@ -83,6 +83,21 @@ def test_without_an_address_it_is_the_registry_in_use(
         assert list(keyring.kept) == [("bbj-desktop", server.address)]
 
 
+def test_purging_removes_it(call: Call, keyring: Vault) -> None:
+    call("registry", "login", ADDRESS)
+    called = call("purge", "--yes", "--json")
+    assert "credential" in {each["kind"] for each in called.result["removed"]}
+    assert keyring.kept == {}
+
+
+def test_purging_tells_what_a_locked_keyring_keeps(call: Call, keyring: Vault) -> None:
+    call("registry", "login", ADDRESS)
+    keyring.locked = True
+    called = call("purge", "--yes")
+    assert called.code == 9
+    assert "https://models.example.org stays in the keyring" in called.out + called.err
+
+
 def test_without_a_keyring_the_way_out_is_named(call: Call) -> None:
     called = call("registry", "login", ADDRESS)
     assert called.code == 2
