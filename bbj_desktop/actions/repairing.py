@@ -56,7 +56,7 @@ def repair(context: Context, text: str, report: Report, cancel: Cancel) -> Repai
         report(Step("plan", "Reading the signed chunk list"))
         index = registry.chunk_index(version.variant, cancel)
         unload_everywhere(context, version, report)
-        report(Step("repair", f"Reading {version.path.name} and fetching what is damaged"))
+        report(Step("repair", f"Reading {version.key} and fetching what is damaged"))
         limits, donors = limits_of(context), [each for each in donors_of(store) if each.path != version.path]
         path = blob_path(version.variant.file.digest)
         done = repair_file(registry.sources, path, index, version.path, report, cancel, limits=limits, donors=donors)

@@ -70,7 +70,7 @@ def repair(
         _demand_whole(file, index, cancel)
         return Repaired(0, 0)
     damaged_bytes = sum(index.chunks[number].length_bytes for number in damaged)
-    told = f"{len(damaged)} of {len(index.chunks)} parts, {format_bytes(damaged_bytes)}, aren't as they were signed."
+    told = f"Damaged: {len(damaged)} of {len(index.chunks)} parts, {format_bytes(damaged_bytes)}."
     report(Remark(told, "warning"))
     own = Donor(file, index)
     fetched = fetch(sources, path, index, file, report, cancel, limits=limits, disk=disk, donors=(own, *donors))
