@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from securesystemslib.signer import CryptoSigner
 
-from bbj_desktop.core.errors import ConnectError, NotFoundError, RollbackError, SignatureError
+from bbj_desktop.core.errors import ConnectError, DigestError, NotFoundError, RollbackError, SignatureError
 from bbj_desktop.core.progress import Cancel
-from bbj_desktop.services.registry.client import Registry
-from tests.fakes.registry import RegistrySimulator, make_release
+from bbj_desktop.services.registry.client import Registry, blob_path
+from tests.fakes.registry import RegistrySimulator, make_index, make_release
 
 
 def open_at(state: Path, first: RegistrySimulator, *mirrors: RegistrySimulator) -> Registry:
@@ -101,3 +101,32 @@ def test_closing_closes_every_source(state: Path) -> None:
     other.address = "memory:other"
     open_at(state, one, other).close()
     assert closed == ["memory:registry", "memory:other"]
+
+
+@pytest.mark.parametrize("fault", ["missing", "changed", "longer", "away"])
+def test_a_chunk_index_comes_from_whichever_mirror_has_the_signed_one(
+    simulator: RegistrySimulator, state: Path, fault: str
+) -> None:
+    index = make_index(b"weights" * 200)
+    reference = simulator.put_blob(index.model_dump_json().encode())
+    variant = make_release().variants[0].model_copy(update={"file": index.file, "chunk_index": reference})
+    bad, path = simulator.copy("memory:bad"), blob_path(reference.digest)
+    if fault == "missing":
+        del bad.files[path]
+    elif fault == "away":
+        bad.failing[path] = ConnectError("Nobody answers.")
+    else:
+        bad.files[path] = bad.files[path].replace(b"1", b"2") if fault == "changed" else bad.files[path] + b" "
+    assert open_at(state, bad, simulator).chunk_index(variant, Cancel()) == index
+
+
+def test_without_any_mirror_that_has_it_the_forgery_is_told(simulator: RegistrySimulator, state: Path) -> None:
+    index = make_index(b"weights" * 200)
+    reference = simulator.put_blob(index.model_dump_json().encode())
+    variant = make_release().variants[0].model_copy(update={"file": index.file, "chunk_index": reference})
+    path = blob_path(reference.digest)
+    incomplete, forged = simulator.copy("memory:incomplete"), simulator.copy("memory:forged")
+    del incomplete.files[path]
+    forged.files[path] = forged.files[path].replace(b"1", b"2")
+    with pytest.raises(DigestError, match="memory:forged"):
+        open_at(state, incomplete, forged).chunk_index(variant, Cancel())
