@@ -19,6 +19,7 @@ from bbj_desktop.core.engines import RuntimeStatus, embedded_accelerators
 from bbj_desktop.core.errors import Cancelled, EngineCrashedError, EngineError, EngineMissingError, EngineRefusedError
 from bbj_desktop.core.progress import Cancel, Report
 from bbj_desktop.core.versions import InstalledVersion, Registration, aliases_of
+from bbj_desktop.services.runtime.answers import Chunk, Timings, Usage, read_answer
 from bbj_desktop.services.runtime.base import RunningModel
 from bbj_desktop.services.runtime.engine import INSTALL_COMMAND, Engine, EngineConfig, Launch, launch_child
 from bbj_desktop.services.runtime.ollama_refusal import too_long
@@ -206,25 +207,24 @@ def _stream(
 
 def _events(chunks: Iterator[Mapping[str, Any]], watch: Stopwatch, load_s: float) -> Iterator[ChatEvent]:
     stop_reason: Literal["stop", "length"] = "stop"
-    usage: Mapping[str, Any] = {}
-    timings: Mapping[str, Any] = {}
-    for chunk in chunks:
-        usage = chunk.get("usage") or usage
-        timings = chunk.get("timings") or timings
-        for choice in chunk.get("choices", ()):
-            text = choice.get("delta", {}).get("content")
-            if text:
-                yield watch.piece(text)
-            if choice.get("finish_reason") == "length":
+    usage, timings = Usage(), Timings()
+    for each in chunks:
+        chunk = read_answer(Chunk, each, _NAME)
+        usage = chunk.usage or usage
+        timings = chunk.timings or timings
+        for choice in chunk.choices or ():
+            if choice.delta is not None and choice.delta.content:
+                yield watch.piece(choice.delta.content)
+            if choice.finish_reason == "length":
                 stop_reason = "length"
     yield Finished(
         statistics=watch.statistics(
             stop_reason,
             load_s=load_s,
-            prompt_tokens=usage.get("prompt_tokens"),
-            prefill_tokens_per_s=timings.get("prompt_per_second"),
-            answer_tokens=usage.get("completion_tokens"),
-            decode_tokens_per_s=timings.get("predicted_per_second"),
+            prompt_tokens=usage.prompt_tokens,
+            prefill_tokens_per_s=timings.prompt_per_second,
+            answer_tokens=usage.completion_tokens,
+            decode_tokens_per_s=timings.predicted_per_second,
         )
     )
 
@@ -232,8 +232,11 @@ def _events(chunks: Iterator[Mapping[str, Any]], watch: Stopwatch, load_s: float
 def _refusal(text: str, context_length: int) -> EngineError:
     """llama.cpp's ``{"error": {"code", "message", "type", …}}``."""
     try:
-        details = json.loads(text).get("error", {})
-    except (ValueError, AttributeError):
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        said = None
+    details = said.get("error") if isinstance(said, dict) else None
+    if not isinstance(details, dict):
         details = {}
     if details.get("type") == "exceed_context_size_error":
         return too_long(details.get("n_prompt_tokens"), context_length)

@@ -24,6 +24,7 @@ from bbj_desktop.core.errors import (
 )
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.versions import InstalledVersion, Registration, aliases_of
+from bbj_desktop.services.runtime.answers import ChatLine, read_answer
 from bbj_desktop.services.runtime.base import RunningModel
 from bbj_desktop.services.runtime.ollama_address import DEFAULT_ADDRESS, is_local, parse_ollama_host
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
@@ -220,12 +221,12 @@ class OllamaRuntime:
             body = chat_of(version, request, self._options)
             with contextlib.closing(self._api.chat(body, version.context_length, cancel)) as lines:
                 for line in lines:
-                    text = line.get("message", {}).get("content", "")
-                    if text:
-                        yield watch.piece(text)
-                    if line.get("done"):
+                    said = read_answer(ChatLine, line, "Ollama")
+                    if said.message is not None and said.message.content:
+                        yield watch.piece(said.message.content)
+                    if said.done:
                         done = True
-                        yield _finished(watch, line)
+                        yield _finished(watch, said)
         except Cancelled:
             if not done:
                 yield Finished(statistics=watch.statistics("cancelled"))
@@ -244,22 +245,21 @@ class OllamaRuntime:
         self._api.unload(version.key)
 
 
-def _finished(watch: Stopwatch, line: Mapping[str, Any]) -> Finished:
+def _finished(watch: Stopwatch, line: ChatLine) -> Finished:
     """From the numbers of the last line, durations in nanoseconds."""
     return Finished(
         statistics=watch.statistics(
-            "length" if line.get("done_reason") == "length" else "stop",
-            load_s=line.get("load_duration", 0) * _NS,
-            prompt_tokens=line.get("prompt_eval_count"),
-            prefill_tokens_per_s=_rate(line, "prompt_eval"),
-            answer_tokens=line.get("eval_count"),
-            decode_tokens_per_s=_rate(line, "eval"),
+            "length" if line.done_reason == "length" else "stop",
+            load_s=(line.load_duration or 0) * _NS,
+            prompt_tokens=line.prompt_eval_count,
+            prefill_tokens_per_s=_rate(line.prompt_eval_count, line.prompt_eval_duration),
+            answer_tokens=line.eval_count,
+            decode_tokens_per_s=_rate(line.eval_count, line.eval_duration),
         )
     )
 
 
-def _rate(line: Mapping[str, Any], name: str) -> float | None:
-    count, duration = line.get(f"{name}_count"), line.get(f"{name}_duration")
+def _rate(count: int | None, duration: int | None) -> float | None:
     return count / (duration * _NS) if count and duration else None
 
 

@@ -21,6 +21,7 @@ import truststore
 
 from bbj_desktop.core.errors import EngineCrashedError, EngineMissingError, EngineRefusedError, StoreAccessError
 from bbj_desktop.core.progress import Cancel, Report, Transfer
+from bbj_desktop.services.runtime.answers import Shown, read_answer
 from bbj_desktop.services.runtime.base import RunningModel
 from bbj_desktop.services.runtime.ollama_refusal import refusal
 from bbj_desktop.services.runtime.wire import CONNECT_TIMEOUT_S, Wire, as_object, json_lines
@@ -77,13 +78,15 @@ class OllamaApi:
             models = self._client.list().models
         return {entry.model: entry.digest or "" for entry in models if entry.model}
 
-    def show(self, name: str) -> dict[str, Any] | None:
-        """What Ollama knows about a model; None when it doesn't know it. (The package's answer has no ``system``.)"""
+    def show(self, name: str) -> dict[str, str] | None:
+        """What Ollama knows about a model, see ``Shown``; None when it doesn't know it. (The package's answer has no
+        ``system``.)"""
         with self._wire.open("POST", "/api/show", body={"model": name}, silence_s=SHORT_TIMEOUT_S) as response:
             if response.status_code == _NOT_FOUND:
                 return None
             _check(response, f"show {name}")
-            return as_object(response.read().decode(errors="replace"), _NAME)
+            shown = read_answer(Shown, as_object(response.read().decode(errors="replace"), _NAME), _NAME)
+            return {key: value or "" for key, value in shown}
 
     def copy(self, source: str, destination: str) -> None:
         with _translated(f"copy {source} to {destination}"):

@@ -55,7 +55,7 @@ def _unpack(said: object) -> tuple[str, dict[str, Any]]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return str(said).strip().rstrip("."), {}
     if isinstance(value, dict):
         inner = value.get("error", value)

@@ -164,7 +164,7 @@ def as_object(text: str, engine: str) -> dict[str, Any]:
     """A JSON object that an engine sent. Raises EngineRefusedError when it is something else."""
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EngineRefusedError(
             f"{engine} answered something that isn't JSON: {text[:80]!r}.", hint="Is it really at this address?"
         ) from error

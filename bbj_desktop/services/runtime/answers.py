@@ -1,0 +1,78 @@
+"""What engines say while they answer, as far as it is used here. Whatever else they send is ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bbj_desktop.core.documents import explain
+from bbj_desktop.core.errors import EngineRefusedError
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Text(_Said):
+    """A piece of the answer; None and nothing are the same."""
+
+    content: str | None = None
+
+
+class ChatLine(_Said):
+    """A line of Ollama's ``/api/chat``; the counts come with the last one, durations in nanoseconds."""
+
+    message: Text | None = None
+    done: bool = False
+    done_reason: str | None = None
+    load_duration: int | None = None
+    prompt_eval_count: int | None = None
+    prompt_eval_duration: int | None = None
+    eval_count: int | None = None
+    eval_duration: int | None = None
+
+
+class Shown(_Said):
+    """Ollama's ``/api/show``."""
+
+    template: str | None = None
+    system: str | None = None
+    parameters: str | None = None
+    modelfile: str | None = None
+
+
+class Choice(_Said):
+    delta: Text | None = None
+    finish_reason: str | None = None
+
+
+class Usage(_Said):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Timings(_Said):
+    prompt_per_second: float | None = None
+    predicted_per_second: float | None = None
+
+
+class Chunk(_Said):
+    """An event of llama.cpp's ``/v1/chat/completions``."""
+
+    choices: tuple[Choice, ...] | None = None
+    usage: Usage | None = None
+    timings: Timings | None = None
+
+
+def read_answer(model: type[Answer], said: Mapping[str, Any], engine: str) -> Answer:
+    """Reads what an engine said. Raises EngineRefusedError when it makes no sense."""
+    try:
+        return model.model_validate(said)
+    except ValidationError as error:
+        raise EngineRefusedError(
+            f"{engine} answered something unexpected: {explain(error)}.", hint="Is it really at this address?"
+        ) from error
