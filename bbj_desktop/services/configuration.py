@@ -104,7 +104,7 @@ def _file_layer(kind: OriginKind, path: Path) -> Layer:
         raise SettingsError(f"{path} is longer than {MAX_FILE_BYTES // 1024} KB: that isn't a settings file.")
     try:
         return Layer(kind, tomllib.loads(data.decode("utf-8")), place=str(path))
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         raise SettingsError(
             f"The settings file {path} isn't valid TOML: {error}.", hint="Correct that line."
         ) from error

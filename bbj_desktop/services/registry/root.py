@@ -71,7 +71,7 @@ def describe_root(data: bytes) -> RootDescription:
     """
     from tuf.api.exceptions import UnsignedMetadataError
     from tuf.api.metadata import Metadata, Root
-    from tuf.api.serialization import DeserializationError
+    from tuf.api.serialization import DeserializationError, SerializationError
 
     try:
         metadata: Metadata[Root] = Metadata.from_bytes(data)
@@ -82,6 +82,8 @@ def describe_root(data: bytes) -> RootDescription:
         raise FormatError("This is signed metadata, but not a root file.", hint="Ask for the registry's 1.root.json.")
     try:
         root.verify_delegate(Root.type, metadata.signed_bytes, metadata.signatures)
+    except SerializationError as error:
+        raise FormatError("This root file has values that can't be signed.", hint="Ask for its file again.") from error
     except UnsignedMetadataError as error:
         raise SignatureError(
             f"This root isn't signed by enough of its own keys ({error}).",
