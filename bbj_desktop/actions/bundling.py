@@ -38,7 +38,7 @@ from bbj_desktop.services.registry.bundle import (
     BundleSource,
     find_bundles,
 )
-from bbj_desktop.services.registry.bundle_reading import copy_texts, take_what_is_here
+from bbj_desktop.services.registry.bundle_reading import Taken, copy_texts, take_what_is_here
 from bbj_desktop.services.registry.bundle_volumes import chunks_of, plan_pieces, write_piece
 from bbj_desktop.services.registry.bundle_writing import Snapshot, overhead_bytes, take_snapshot, write_texts
 from bbj_desktop.services.registry.client import Registry, blob_path
@@ -322,8 +322,8 @@ class _Export:
         destination = self._folder / path
         self._report(Step("download", f"Writing and verifying {self._name(index)}"))
 
-        def write(source: Source, path: str) -> int:
-            return fetch(source, path, index, destination, self._report, self._cancel).bytes_fetched
+        def write(sources: Sequence[Source], path: str) -> int:
+            return fetch(sources, path, index, destination, self._report, self._cancel).bytes_fetched
 
         return self._from_the_nearest(index, write)
 
@@ -346,20 +346,20 @@ class _Export:
     def _write_piece(self, piece: BundlePiece, index: ChunkIndex, moved: Callable[[int], None]) -> int:
         chunks, place = chunks_of(piece, index), self._place(piece)
 
-        def write(source: Source, path: str) -> int:
-            return write_piece(source, path, chunks, place, moved, self._cancel, disk=self._disk)
+        def write(sources: Sequence[Source], path: str) -> int:
+            return write_piece(sources, path, chunks, place, moved, self._cancel, disk=self._disk)
 
         return self._from_the_nearest(index, write)
 
-    def _from_the_nearest(self, index: ChunkIndex, write: Callable[[Source, str], int]) -> int:
+    def _from_the_nearest(self, index: ChunkIndex, write: Callable[[Sequence[Source], str], int]) -> int:
         """From the store when the file is in it, else, or when it is damaged there, from the registry."""
         here = self._store.blob_path(index.file.digest)
         if here.is_file() and here.stat().st_size == index.file.length_bytes:
             try:
-                return write(FolderSource(str(here.parent), here.parent), here.name)
+                return write([FolderSource(str(here.parent), here.parent)], here.name)
             except (TransportError, TrustError) as error:
                 self._report(Remark(f"{error.message} It is fetched from the registry instead.", "warning"))
-        return write(self._registry.source, blob_path(index.file.digest))
+        return write(self._registry.sources, blob_path(index.file.digest))
 
     def _name(self, index: ChunkIndex) -> str:
         return next(each.name for each in self._bundle.contents if each.digest == index.file.digest)
@@ -432,9 +432,9 @@ def import_bundle(
         key = version_key_of(release, variant.quantisation)
         report(Step("import", f"Copying and verifying {key}"))
         place = store.blob_path(index.file.digest)
-        count, missing = take_what_is_here(source, index, place, report, cancel)
-        copied += count
-        models.append(_imported(source, release, variant, missing))
+        taken = take_what_is_here(source, index, place, report, cancel)
+        copied += taken.copied_bytes
+        models.append(_imported(source, release, variant, taken))
     log.info("imported %d models from %s: %d bytes copied", len(models), source.address, copied)
     return Imported(
         registry=RegistryView.of(known, current=context.known_registry().identity == known.identity),
@@ -527,14 +527,15 @@ def _in_bundle(source: BundleSource, offers: Sequence[Offer]) -> list[Chosen]:
     return list(found.values())
 
 
-def _imported(source: BundleSource, release: Release, variant: Variant, missing_bytes: int) -> ImportedModel:
-    pieces = source.missing_pieces(variant.file.digest) if missing_bytes else ()
+def _imported(source: BundleSource, release: Release, variant: Variant, taken: Taken) -> ImportedModel:
+    ranges = [(offset, offset + chunk.length_bytes) for offset, chunk in taken.missing]
+    pieces = source.pieces_with(variant.file.digest, ranges)
     return ImportedModel(
         key=version_key_of(release, variant.quantisation),
         version=release.version,
         digest=variant.file.digest,
         length_bytes=variant.file.length_bytes,
-        missing_bytes=missing_bytes,
+        missing_bytes=taken.missing_bytes,
         missing=tuple(f"volume {piece.volume}: {piece.path}" if piece.volume else piece.path for piece in pieces),
     )
 

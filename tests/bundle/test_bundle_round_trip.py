@@ -96,6 +96,15 @@ def test_volumes_come_one_at_a_time_in_any_order(
     assert _digest(hospital.blob(whole.digest)) == whole.digest
 
 
+def test_only_pieces_that_never_came_are_named(
+    staff: Desk, hospital: Desk, stick: Path, publication: Publication
+) -> None:
+    assert staff.export(stick, volume_bytes=8 * 2**20).volumes == 3
+    hospital.import_(stick / "volume-2", root=publication.root)
+    (model,) = hospital.import_(stick / "volume-3").models
+    assert [name.partition(":")[0] for name in model.missing] == ["volume 1"]
+
+
 def test_all_volumes_together_are_taken_in_one_go(
     staff: Desk, hospital: Desk, stick: Path, publication: Publication
 ) -> None:

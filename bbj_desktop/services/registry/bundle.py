@@ -266,14 +266,13 @@ class BundleSource:
         whole = [(0, folder.files[path]) for folder in self.folders if path in folder.files]
         return tuple(sorted(whole or [(piece.offset, piece.end) for _, piece in self._pieces(path)]))
 
-    def missing_pieces(self, digest: str) -> tuple[BundlePiece, ...]:
-        """Pieces of a blob that some document lists and that aren't here, by offset."""
+    def pieces_with(self, digest: str, ranges: Sequence[tuple[int, int]]) -> tuple[BundlePiece, ...]:
+        """The listed pieces of a blob that aren't here and hold a part of some ranges (begin, end), by offset."""
         path = blob_path(digest)
-        if self._has_whole(path):
-            return ()
-        here = {(piece.number, piece.offset) for _, piece in self._pieces(path)}
-        listed = {piece for _, piece in self._listed(path) if (piece.number, piece.offset) not in here}
-        return tuple(sorted(listed, key=lambda piece: piece.offset))
+        here = {piece for _, piece in self._pieces(path)}
+        listed = {piece for _, piece in self._listed(path)} - here
+        wanted = {piece for piece in listed for begin, end in ranges if begin < piece.end and piece.offset < end}
+        return tuple(sorted(wanted, key=lambda piece: piece.offset))
 
     def _source_of(self, path: str) -> FolderSource:
         if not path.startswith(f"{METADATA}/"):

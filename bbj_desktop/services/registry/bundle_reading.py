@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 from bbj_desktop.core.errors import NotFoundError, StoreAccessError
@@ -69,13 +71,26 @@ def _limit(path: str, models: Sequence[tuple[Release, Variant]]) -> int:
     return lengths.get(path, MAX_TEXT_BYTES)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of a model, and what didn't.
+
+    Attributes:
+        missing: Chunks that are still to be brought; without any the file is in place and verified as a whole.
+    """
+
+    copied_bytes: int
+    missing: tuple[Placed, ...] = ()
+
+    @property
+    def missing_bytes(self) -> int:
+        return sum(chunk.length_bytes for _, chunk in self.missing)
+
+
 def take_what_is_here(
     source: BundleSource, index: ChunkIndex, destination: Path, report: Report, cancel: Cancel
-) -> tuple[int, int]:
+) -> Taken:
     """Copies every part of a model that the bundle has and the store lacks.
-
-    Returns:
-        (bytes copied, bytes still missing); without any missing the file is in place and verified as a whole.
 
     Raises:
         DigestError: A part isn't what was signed.
@@ -83,11 +98,11 @@ def take_what_is_here(
     """
     path, ranges = blob_path(index.file.digest), source.ranges(index.file.digest)
     if destination.is_file() or all(_lies_in(chunk, ranges) for chunk in placed(index)):
-        return fetch(source, path, index, destination, report, cancel).bytes_fetched, 0
-    copied, missing = _take_chunks(source, index, destination, ranges, report, cancel)
-    if missing:
-        return copied, missing
-    return copied + fetch(source, path, index, destination, report, cancel).bytes_fetched, 0
+        return Taken(fetch(source, path, index, destination, report, cancel).bytes_fetched)
+    taken = _take_chunks(source, index, destination, ranges, report, cancel)
+    if taken.missing:
+        return taken
+    return Taken(taken.copied_bytes + fetch(source, path, index, destination, report, cancel).bytes_fetched)
 
 
 def _take_chunks(
@@ -97,8 +112,8 @@ def _take_chunks(
     ranges: Sequence[tuple[int, int]],
     report: Report,
     cancel: Cancel,
-) -> tuple[int, int]:
-    """(bytes copied, bytes missing); what came is noted as an interrupted download's, which the last volume ends."""
+) -> Taken:
+    """What came is noted as an interrupted download's, which the last volume ends."""
     disk = Disk()
     disk.make_folder(destination.parent)
     lock_path = destination.with_name(f"{destination.name}.part.lock")
@@ -114,14 +129,15 @@ def _take_chunks(
             partial.begin_note(done)
             with partial.open() as file:
                 for run in _runs([chunk if take else None for chunk, take in zip(chunks, wanted, strict=True)]):
-                    for offset, content in verified_chunks(source, blob_path(index.file.digest), run, cancel):
+                    for offset, content in verified_chunks([source], blob_path(index.file.digest), run, cancel):
                         file.write_at(offset, content)
                         partial.add(numbers[offset])
                         copied += len(content)
                         meter.show(before + copied, copied)
     with suppress(StoreAccessError):
         disk.unlink(lock_path)
-    return copied, index.file.length_bytes - before - copied
+    lacking = (not take and number not in done for number, take in enumerate(wanted))
+    return Taken(copied, tuple(compress(chunks, lacking)))
 
 
 def _lies_in(chunk: Placed, ranges: Sequence[tuple[int, int]]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
 
 from bbj_desktop.core.errors import DigestError, TransportError, UserInputError
@@ -79,7 +80,7 @@ def chunks_of(piece: BundlePiece, index: ChunkIndex) -> tuple[Placed, ...]:
 
 
 def write_piece(
-    source: Source,
+    sources: Sequence[Source],
     path: str,
     chunks: Sequence[Placed],
     destination: Path,
@@ -94,13 +95,13 @@ def write_piece(
     Until it is whole, the file is ``<destination>.writing``. What is there is hashed again before it counts.
 
     Args:
-        source: Where the whole file is.
+        sources: Where the whole file is; the next one is asked when something is wrong with one.
         path: Its path there.
         chunks: One after the other without a gap.
         moved: Told the length of each chunk that is done, found or fetched.
 
     Returns:
-        The bytes that came from the source.
+        The bytes that came from the sources.
 
     Raises:
         DigestError: What comes isn't what was signed.
@@ -118,7 +119,7 @@ def write_piece(
     moved(sum(chunk.length_bytes for _, chunk in chunks[:done]))
     fetched = 0
     with disk.open(writing) as file:
-        for offset, content in verified_chunks(source, path, chunks[done:], cancel, limits=limits):
+        for offset, content in verified_chunks(sources, path, chunks[done:], cancel, limits=limits):
             file.write_at(offset - chunks[0][0], content)
             fetched += len(content)
             moved(len(content))
@@ -141,21 +142,22 @@ def _good(file: Path, chunks: Sequence[Placed], cancel: Cancel) -> int:
 
 
 def verified_chunks(
-    source: Source,
+    sources: Sequence[Source],
     path: str,
     chunks: Sequence[Placed],
     cancel: Cancel,
     *,
     limits: Limits = Limits(),  # noqa: B008 - frozen
-) -> Iterator[tuple[int, bytes]]:
+) -> Iterator[tuple[int, memoryview]]:
     """Reads a run of chunks without a gap, one request as long as nothing goes wrong: (offset, content) of each."""
-    left, patience = deque(chunks), Patience(limits)
+    left, patience, mirrors = deque(chunks), Patience(limits), cycle(sources)
+    source = next(mirrors)
     while left:
         begin, end = left[0][0], left[-1][0] + left[-1][1].length_bytes
         try:
             with source.stream(path, offset=begin, length=end - begin, cancel=cancel) as stream:
                 content = _Content(iter(stream), path)
-                content.take(begin - stream.offset)
+                content.skip(begin - stream.offset)
                 while left:
                     offset, chunk = left[0]
                     data = content.take(chunk.length_bytes)
@@ -165,9 +167,10 @@ def verified_chunks(
                     patience.reset()
         except (TransportError, DigestError) as error:
             cancel.wait(patience.wait_s(error))
+            source = next(mirrors)
 
 
-def _verify(data: bytes, chunk: Chunk, what: str) -> None:
+def _verify(data: memoryview, chunk: Chunk, what: str) -> None:
     actual = f"sha256:{hashlib.sha256(data).hexdigest()}"
     if actual != chunk.digest:
         raise DigestError(
@@ -179,19 +182,31 @@ def _verify(data: bytes, chunk: Chunk, what: str) -> None:
 
 
 class _Content:
-    """A stream, taken in pieces of a given length."""
+    """A stream, taken in pieces of a given length; no more than one of them is in memory."""
 
     def __init__(self, pieces: Iterator[bytes], what: str) -> None:
         self._pieces = pieces
         self._what = what
-        self._rest = bytearray()
+        self._rest = memoryview(b"")
 
-    def take(self, count: int) -> bytes:
-        while len(self._rest) < count:
+    def skip(self, count: int) -> None:
+        while count > 0:
+            count -= len(self._some(count))
+
+    def take(self, count: int) -> memoryview:
+        taken = bytearray(count)
+        done = 0
+        while done < count:
+            part = self._some(count - done)
+            taken[done : done + len(part)] = part
+            done += len(part)
+        return memoryview(taken)
+
+    def _some(self, most: int) -> memoryview:
+        if not self._rest:
             data = next(self._pieces, None)
             if data is None:
                 raise TransportError(f"{self._what} ended before its end.", hint="Try again.")
-            self._rest += data
-        taken = bytes(self._rest[:count])
-        del self._rest[:count]
-        return taken
+            self._rest = memoryview(data)
+        part, self._rest = self._rest[:most], self._rest[most:]
+        return part

@@ -92,7 +92,7 @@ class OfflineRegistry(Registry):
             with self._clock_at(issued):
                 view = super()._refreshed_from(source, cancel)
             expired = error
-        self._notes = tuple(_notes(source.address, now, issued, expires, expired))
+        self._notes = tuple(_notes(now, issued, expires, expired))
         return view
 
     @contextmanager
@@ -106,23 +106,23 @@ class OfflineRegistry(Registry):
 
 
 def _notes(
-    address: str, now: datetime, issued: datetime | None, expires: datetime | None, expired: ExpiredError | None
+    now: datetime, issued: datetime | None, expires: datetime | None, expired: ExpiredError | None
 ) -> Iterator[Remark]:
-    age = f"signed {_days(now, issued)} ago ({issued:%Y-%m-%d})" if issued is not None else "of unknown age"
+    age = f"signed {_ago(now, issued)} ({issued:%Y-%m-%d})" if issued is not None else "of unknown age"
     if expired is None:
-        yield Remark(f"The registry's state in {address} was {age}.")
+        yield Remark(f"Read offline: the registry's state was {age}.")
         return
-    over = f"expired {_days(now, expires)} ago" if expires is not None and expires < now else "expired"
+    over = f"expired {_ago(now, expires)}" if expires is not None and expires < now else "expired"
     yield Remark(
-        f"The registry's state in {address} was {age} and has {over}: newer releases and withdrawals may be missing "
-        "here. Bring a newer bundle.",
+        f"Read offline: the registry's state was {age} and has {over}. Newer releases and withdrawals may be missing: "
+        "bring a newer bundle.",
         "warning",
     )
 
 
-def _days(now: datetime, then: datetime) -> str:
+def _ago(now: datetime, then: datetime) -> str:
     days = max(0, (now - then).days)
-    return "1 day" if days == 1 else f"{days} days"
+    return {0: "today", 1: "1 day ago"}.get(days, f"{days} days ago")
 
 
 class OwnMetadata:
