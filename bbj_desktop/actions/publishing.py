@@ -17,12 +17,11 @@ from bbj_desktop.core.tiers import load_tiers
 from bbj_desktop.services.registry import publish as writer
 from bbj_desktop.services.registry.changes import changes_of
 from bbj_desktop.services.registry.findings import RoleLife, StageView, Verified
-from bbj_desktop.services.registry.keys import KeyFolder
+from bbj_desktop.services.registry.keys import KeyFolder, read_public_key
 from bbj_desktop.services.registry.lifetimes import lives_of
 from bbj_desktop.services.registry.publish import Terms
 from bbj_desktop.services.registry.root import RootDescription
-from bbj_desktop.services.registry.rotation import PublicKey, read_public_key
-from bbj_desktop.services.registry.staging import Stage, write_file
+from bbj_desktop.services.registry.staging import Stage
 from bbj_desktop.services.registry.verify import verify_mirror
 from bbj_desktop.services.transfer.folder import FolderSource
 from bbj_desktop.services.transfer.sources import open_source
@@ -249,9 +248,7 @@ class NewKey:
 def make_key(keys: Path, passphrase: str, role: str) -> NewKey:
     """Makes a key for a role, to be added to a registry with ``rotate``. Raises PublishError."""
     path, signer = KeyFolder(keys, passphrase).add(role)
-    public = path.with_suffix(".pub")
-    write_file(public, PublicKey.of(role, signer.public_key).model_dump_json(indent=1).encode())
-    return NewKey(private=path, public=public, keyid=signer.public_key.keyid)
+    return NewKey(private=path, public=path.with_suffix(".pub"), keyid=signer.public_key.keyid)
 
 
 def view_stage(folder: Path) -> StageView:

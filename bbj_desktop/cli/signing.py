@@ -24,12 +24,13 @@ from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.errors import UserInputError
 from bbj_desktop.core.units import format_bytes
-from bbj_desktop.services.registry.findings import Demand, StageView
+from bbj_desktop.services.registry.findings import Demand, RoleLife, StageView
 from bbj_desktop.services.registry.publish import Terms
 
 NEEDS_WORK = 1
 """Exit code of ``status`` and ``verify`` where something has to be done."""
 
+SHORT_ID_DIGITS = 8
 ID_DIGITS = 16
 """Digits of a key id that are shown; enough to tell keys apart."""
 
@@ -68,7 +69,7 @@ def merge(session: Session) -> Outcome:
 
 
 def _show_merged(screen: Screen, result: RegistryMergeResult) -> None:
-    screen.line(f"{len(result.added)} signatures were added to {result.stage.folder}.")
+    screen.line(f"Signatures added to {result.stage.folder}: {len(result.added)}")
     _show_missing(screen.line, result.stage)
 
 
@@ -130,10 +131,16 @@ def status(session: Session) -> Outcome:
 
 def _show_status(screen: Screen, result: RegistryStatusResult) -> None:
     rows = [
-        (each.role, str(each.version), f"{each.expires:%Y-%m-%d}", str(each.days_left), each.what_to_do)
+        (each.role, str(each.version), f"{each.expires:%Y-%m-%d}", str(each.days_left), _keys(each), each.what_to_do)
         for each in result.roles
     ]
-    screen.table(("Role", "Version", "Good until", "Days left", "To do"), rows, right=frozenset({1, 3}))
+    screen.table(
+        ("Role", "Version", "Good until", "Days left", "Keys that must sign", "To do"), rows, right=frozenset({1, 3})
+    )
+
+
+def _keys(role: RoleLife) -> str:
+    return f"{role.threshold} of {' '.join(keyid[:SHORT_ID_DIGITS] for keyid in role.keys)}"
 
 
 def verify(session: Session) -> Outcome:

@@ -21,7 +21,7 @@ from bbj_desktop.core.network import Network
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.services.registry.changes import changes_of
 from bbj_desktop.services.registry.client import Registry
-from bbj_desktop.services.registry.keys import KeyFolder
+from bbj_desktop.services.registry.keys import KeyFolder, PublicKey
 from bbj_desktop.services.registry.publish import (
     Publisher,
     Terms,
@@ -32,7 +32,6 @@ from bbj_desktop.services.registry.publish import (
     rotate,
     withdraw,
 )
-from bbj_desktop.services.registry.rotation import PublicKey
 from bbj_desktop.services.registry.staging import Stage, publish_stage
 from bbj_desktop.services.transfer.sources import open_source
 from tests.fakes.published import PASSPHRASE, Publication

@@ -61,6 +61,8 @@ class RoleLife(BaseModel):
     Attributes:
         days_left: Whole days, rounded down; negative when it is over.
         warn_below: Days.
+        threshold: How many of the keys must sign.
+        keys: Their ids.
         what_to_do: Empty while there is nothing to do.
     """
 
@@ -71,6 +73,8 @@ class RoleLife(BaseModel):
     expires: datetime
     days_left: int
     warn_below: int
+    threshold: int
+    keys: tuple[str, ...]
     what_to_do: str = ""
 
     @property

@@ -1,8 +1,8 @@
 """The keys that a registry is signed with: Ed25519, each sealed with a passphrase in a file of its own; or kept in a
 hardware token or a key service, which a file names.
 
-Files: ``<role>-<n>.key``, JSON, readable by their owner only: the public key in plain, the private one sealed with
-AES-256-GCM under scrypt of the passphrase. (PKCS #8 as cryptography writes it stretches a passphrase by 2,048 rounds of
+Files: ``<role>-<n>.key``, JSON, readable by their owner only: the public key in plain (and in ``<role>-<n>.pub``, which
+may be handed out), the private one sealed with AES-256-GCM under scrypt of the passphrase. (PKCS #8 as cryptography writes it stretches a passphrase by 2,048 rounds of
 PBKDF2 only: too few for keys that everything hangs on.) Whoever keeps keys elsewhere gives another ``Signers``.
 """
 
@@ -57,6 +57,42 @@ CHANNEL_PLANS: Mapping[str, KeyPlan] = MappingProxyType(
 )
 
 
+class PublicKey(BaseModel):
+    """``<role>-<n>.pub``: what the holder of a key hands out. Its fields but the role are TUF's.
+
+    Attributes:
+        role: What it is meant to sign.
+        keyid: 64 hex digits.
+        key: ``keytype``, ``scheme`` and ``keyval``; of any kind that securesystemslib verifies.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = KEY_FORMAT
+    role: str
+    keyid: str
+    key: dict[str, Any]
+
+    @classmethod
+    def of(cls, role: str, key: Key) -> PublicKey:
+        return cls(role=role, keyid=key.keyid, key=key.to_dict())
+
+    def usable(self) -> Key:
+        """The key itself. Raises FormatError."""
+        try:
+            return Key.from_dict(self.keyid, dict(self.key))
+        except (KeyError, ValueError, TypeError) as error:
+            raise FormatError(f"The public key {self.keyid[:16]} of {self.role} can't be used: {error}.") from error
+
+
+def read_public_key(path: Path) -> PublicKey:
+    """Reads a public key's file. Raises PublishError or FormatError."""
+    try:
+        return parse_document(PublicKey, path.read_bytes(), what=f"public key ({path})", newest=KEY_FORMAT)
+    except OSError as error:
+        raise PublishError(f"The public key {path} can't be read: {error.strerror}.") from error
+
+
 class Signers(Protocol):
     """Where signatures come from."""
 
@@ -108,9 +144,9 @@ class KeyFolder:
         if not self._passphrase:
             raise _no_passphrase()
         privates = [Ed25519PrivateKey.generate() for _ in range(count)]
-        for number, private in enumerate(privates, start=1):
-            _write(self.folder / f"{role}-{number}.key", self._seal(role, private))
         made = tuple(CryptoSigner(private) for private in privates)
+        for number, private in enumerate(privates, start=1):
+            self._keep(self.folder / f"{role}-{number}.key", role, private)
         self._loaded[role] = made
         return made
 
@@ -118,16 +154,16 @@ class KeyFolder:
         """Makes one more key of a role.
 
         Returns:
-            Its file, and what signs with it.
+            Its sealed file, beside which the public one lies, and what signs with it.
 
         Raises:
             PublishError: The passphrase is empty, or the folder can't be written.
         """
         if not self._passphrase:
             raise _no_passphrase()
-        number = 1 + max((_number(path) for path in self.folder.glob(f"{role}-*.key")), default=0)
+        number = 1 + max((_number(path) for path in self.folder.glob(f"{role}-*")), default=0)
         private, path = Ed25519PrivateKey.generate(), self.folder / f"{role}-{number}.key"
-        _write(path, self._seal(role, private))
+        self._keep(path, role, private)
         self._loaded.pop(role, None)
         return path, CryptoSigner(private)
 
@@ -137,6 +173,10 @@ class KeyFolder:
             elsewhere = [_open_elsewhere(path) for path in sorted(self.folder.glob(f"{role}-*.signer"))]
             self._loaded[role] = (*sealed, *elsewhere)
         return self._loaded[role]
+
+    def _keep(self, path: Path, role: str, private: Ed25519PrivateKey) -> None:
+        _write(path, self._seal(role, private))
+        _write(path.with_suffix(".pub"), PublicKey.of(role, CryptoSigner(private).public_key))
 
     def _seal(self, role: str, private: Ed25519PrivateKey) -> _KeyFile:
         nonce, public = secrets.token_bytes(NONCE_BYTES), private.public_key().public_bytes_raw()
@@ -209,7 +249,7 @@ def _stretched(passphrase: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:
     return Scrypt(salt=salt, length=SEALING_KEY_BYTES, n=n, r=r, p=p).derive(passphrase)
 
 
-def _write(path: Path, key: _KeyFile) -> None:
+def _write(path: Path, key: _KeyFile | PublicKey) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

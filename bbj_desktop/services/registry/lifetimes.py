@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
+from tuf.api.metadata import Root, Snapshot, Targets, Timestamp
+
 from bbj_desktop.core.errors import NotFoundError
 from bbj_desktop.services.registry.chain import Chain, channel_names, read_chain
 from bbj_desktop.services.registry.findings import RoleLife
@@ -32,21 +34,24 @@ def lives_of(folder: Path, now: datetime) -> tuple[RoleLife, ...]:
     if not (folder / TIMESTAMP).exists():
         raise NotFoundError(f"There is no registry in {folder}.", hint="Create one first: registry create")
     chain = read_chain(lambda path: read_file(folder, path))
-    return tuple(_life(role, version, expires, now) for role, version, expires in _roles(chain))
+    signed: dict[str, Root | Targets | Snapshot | Timestamp] = {"root": chain.root, "targets": chain.targets}
+    signed |= {name: chain.channels[name] for name in channel_names(chain.targets)}
+    signed |= {"snapshot": chain.snapshot, "timestamp": chain.timestamp}
+    return tuple(_life(chain, role, each, now) for role, each in signed.items())
 
 
-def _roles(chain: Chain) -> list[tuple[str, int, datetime]]:
-    named = {"root": chain.root, "targets": chain.targets}
-    named |= {name: chain.channels[name] for name in channel_names(chain.targets)}
-    named |= {"snapshot": chain.snapshot, "timestamp": chain.timestamp}
-    return [(name, signed.version, signed.expires) for name, signed in named.items()]
-
-
-def _life(role: str, version: int, expires: datetime, now: datetime) -> RoleLife:
-    left = math.floor((expires - now) / timedelta(days=1))
+def _life(chain: Chain, role: str, signed: Root | Targets | Snapshot | Timestamp, now: datetime) -> RoleLife:
+    left = math.floor((signed.expires - now) / timedelta(days=1))
     limit = WARN_BEFORE.get(role, WARN_BEFORE["channel"])
-    online = role in ("snapshot", "timestamp")
-    todo = ""
-    if left < limit:
-        todo = "registry refresh" if online else f"registry renew {role}"
-    return RoleLife(role=role, version=version, expires=expires, days_left=left, warn_below=limit, what_to_do=todo)
+    by = (chain.root if role in chain.root.roles else chain.targets).get_delegated_role(role)
+    renewing = "registry refresh" if role in ("snapshot", "timestamp") else f"registry renew {role}"
+    return RoleLife(
+        role=role,
+        version=signed.version,
+        expires=signed.expires,
+        days_left=left,
+        warn_below=limit,
+        threshold=by.threshold,
+        keys=tuple(by.keyids),
+        what_to_do=renewing if left < limit else "",
+    )

@@ -39,11 +39,11 @@ from bbj_desktop.services.registry.draft import (
     load_draft,
     read_model,
 )
-from bbj_desktop.services.registry.keys import CHANNEL_PLANS, KEY_PLANS, KeyFolder, KeyPlan, Signers
+from bbj_desktop.services.registry.keys import CHANNEL_PLANS, KEY_PLANS, KeyFolder, KeyPlan, PublicKey, Signers
 from bbj_desktop.services.registry.layout import INITIAL_ROOT, METADATA, catalogue_target, manifest_target
 from bbj_desktop.services.registry.ledger import Ledger, Lifetimes
 from bbj_desktop.services.registry.root import RootDescription, describe_root
-from bbj_desktop.services.registry.rotation import PublicKey, change_keys
+from bbj_desktop.services.registry.rotation import change_keys
 from bbj_desktop.services.registry.staging import Stage, StagingLedger, publish_stage
 
 __all__ = [

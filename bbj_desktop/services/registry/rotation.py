@@ -3,54 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-from securesystemslib.signer import Key
 from tuf.api.metadata import Root, Targets
 
-from bbj_desktop.core.documents import parse_document
-from bbj_desktop.core.errors import FormatError, NotFoundError, PublishError
+from bbj_desktop.core.errors import NotFoundError, PublishError
+from bbj_desktop.services.registry.keys import PublicKey
 from bbj_desktop.services.registry.ledger import Ledger
-
-PUBLIC_KEY_FORMAT = 1
-
-
-class PublicKey(BaseModel):
-    """``<role>-<n>.pub``: what the holder of a key hands out. Its fields but the role are TUF's.
-
-    Attributes:
-        role: What it is meant to sign.
-        keyid: 64 hex digits.
-        key: ``keytype``, ``scheme`` and ``keyval``; of any kind that securesystemslib verifies.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    format: int = PUBLIC_KEY_FORMAT
-    role: str
-    keyid: str
-    key: dict[str, Any]
-
-    @classmethod
-    def of(cls, role: str, key: Key) -> PublicKey:
-        return cls(role=role, keyid=key.keyid, key=key.to_dict())
-
-    def usable(self) -> Key:
-        """The key itself. Raises FormatError."""
-        try:
-            return Key.from_dict(self.keyid, dict(self.key))
-        except (KeyError, ValueError, TypeError) as error:
-            raise FormatError(f"The public key {self.keyid[:16]} of {self.role} can't be used: {error}.") from error
-
-
-def read_public_key(path: Path) -> PublicKey:
-    """Reads a public key's file. Raises PublishError or FormatError."""
-    try:
-        return parse_document(PublicKey, path.read_bytes(), what=f"public key ({path})", newest=PUBLIC_KEY_FORMAT)
-    except OSError as error:
-        raise PublishError(f"The public key {path} can't be read: {error.strerror}.") from error
 
 
 def change_keys(

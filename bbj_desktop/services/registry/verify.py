@@ -91,7 +91,7 @@ class _Check:
         self.seen: set[str] = set()
         self.named: set[str] = set()
         self.read_bytes = 0
-        self.releases = 0
+        self._releases: set[tuple[str, str, str, str]] = set()
         self.timestamp_version: int | None = None
         self._reading = TIMESTAMP
         self._blobs: dict[str, tuple[FileReference, bool]] = {}
@@ -126,7 +126,7 @@ class _Check:
             self._release(parse_release(data))
 
     def _release(self, release: Release) -> None:
-        self.releases += 1
+        self._releases.add((release.model, release.role, release.size, release.version))
         for variant in release.variants:
             self._blobs.setdefault(variant.file.digest, (variant.file, False))
             self._blobs.setdefault(variant.chunk_index.digest, (variant.chunk_index, True))
@@ -210,6 +210,11 @@ class _Check:
 
     def _note(self, path: str, trouble: Trouble, text: str) -> None:
         self.problems.append(MirrorProblem(path=path, trouble=trouble, text=text))
+
+    @property
+    def releases(self) -> int:
+        """How many there are; one of two channels counts once."""
+        return len(self._releases)
 
     @property
     def knows_all_names(self) -> bool:
