@@ -17,6 +17,9 @@ from bbj_desktop.core.units import format_bytes, format_memory
 from bbj_desktop.resources import resource
 
 
+_STORE_HINT = "bbj-desktop rebuild restores records; bbj-desktop repair VERSION mends files."
+
+
 class Diagnosis(BaseModel):
     """Everything found, and the profile it rests on."""
 
@@ -99,7 +102,7 @@ def _store(context: Context) -> Iterator[Finding]:
     store = context.open_store()
     yield Finding(area="store", state="ok", text=f"{store.root}: {format_bytes(store.free_bytes())} free")
     for problem in store.problems():
-        yield Finding(area="store", state="error", text=problem, hint="Install the version again.")
+        yield Finding(area="store", state="error", text=problem, hint=_STORE_HINT)
     for leftover in store.leftovers():
         yield Finding(
             area="store",

@@ -128,6 +128,8 @@ def activate_version(context: Context, store: Store, key: str) -> InstalledVersi
     version = store.get(key)
     changed = []
     for registration in version.registrations:
+        if registration.runtime == "embedded":  # reads our file; Ollama has its own
+            store.check_file(version)
         runtime = context.runtime("ollama" if registration.runtime == "ollama" else "embedded")
         changed.append(registration.model_copy(update={"aliases": runtime.activate(version)}))
     return store.activate(key, changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -9,9 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bbj_desktop.core.errors import StoreAccessError, StoreBusyError
+from bbj_desktop.core.errors import StoreAccessError, StoreBusyError, StoreError
 
 _POLL_S = 0.05  # seconds between two tries
+_BUSY = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK})  # the last two are Windows' words
 
 if sys.platform == "win32":
     import msvcrt
@@ -60,7 +62,7 @@ class FileLock:
 
         Raises:
             StoreBusyError: Somebody else still holds it after ``timeout_s``.
-            StoreAccessError: The lock file can't be opened.
+            StoreAccessError: The lock file can't be opened, or its volume knows no locks.
         """
         descriptor = self._open()
         deadline = time.monotonic() + self._timeout_s
@@ -68,15 +70,24 @@ class FileLock:
             try:
                 _take(descriptor)
             except OSError as error:
-                if time.monotonic() >= deadline:
+                if error.errno not in _BUSY or time.monotonic() >= deadline:
                     os.close(descriptor)
-                    raise StoreBusyError(
-                        f"Another process is writing to {self._what}.", hint="Wait until it is done and try again."
-                    ) from error
+                    raise self.refusal(error) from error
                 time.sleep(_POLL_S)
             else:
                 self._descriptor = descriptor
                 return
+
+    def refusal(self, error: OSError) -> StoreError:
+        """What a lock that wasn't given means: somebody has it, or the volume (a network drive, say) has no locks."""
+        if error.errno in _BUSY:
+            return StoreBusyError(
+                f"Another process is writing to {self._what}.", hint="Wait until it is done and try again."
+            )
+        return StoreAccessError(
+            f"{self.path} can't be locked: {error.strerror}. Without locks two programs could write at once.",
+            hint="Choose a folder on a drive of this machine.",
+        )
 
     def release(self) -> None:
         """Gives the lock back; nothing happens when it isn't held."""

@@ -97,3 +97,18 @@ def test_a_lost_record_is_told_and_restored(updated: Call, data: Path) -> None:
     assert RebuildResult.model_validate(updated("rebuild", "--json").result).restored == (OLD,)
     assert record.exists()
     assert updated("rebuild").out == "Every record is as it should be.\n"
+
+
+def test_going_back_to_a_file_that_is_gone_is_refused_before_anything_changes(
+    customer: Call, publication: Publication, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BBJ_DESKTOP_RUNTIME", "embedded")
+    assert customer("install", "7b-q4_0", "--force").code == 0
+    publication.publish("2026.2", quantisations=("Q4_0",), hidden=256)
+    assert customer("update", "--force").code == 0
+    here = VersionsResult.model_validate(customer("versions", "--json").result).versions
+    (old,) = (version for version in here if version.key == OLD)
+    assert old.path.is_relative_to(data)
+    old.path.unlink()
+    assert customer("rollback").code == 7
+    assert active(customer) == [NEW]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +27,19 @@ def test_a_second_holder_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "Häuser und Höfe" / "lock"
     with FileLock(path), pytest.raises(StoreBusyError):
         FileLock(path).acquire()
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EACCES])
+def test_a_lock_that_somebody_has_is_busy(tmp_path: Path, number: int) -> None:
+    assert isinstance(FileLock(tmp_path / "lock").refusal(OSError(number, os.strerror(number))), StoreBusyError)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_volume_without_locks_is_refused_with_the_reason(tmp_path: Path, number: int) -> None:
+    refusal = FileLock(tmp_path / "lock").refusal(OSError(number, os.strerror(number)))
+    assert isinstance(refusal, StoreAccessError)
+    assert os.strerror(number) in refusal.message
+    assert "drive of this machine" in refusal.hint
 
 
 def test_a_released_lock_can_be_taken_again(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from bbj_desktop.core.versions import Registration
 from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.store.store import Store
 from bbj_desktop.services.transfer.fetch import Limits, fetch
+from bbj_desktop.services.transfer.repair import repair
 from bbj_desktop.services.transfer.sources import open_source
 from tests.fakes.installed import installed
 from tests.fakes.payload import digest_of, index_of
@@ -38,6 +39,11 @@ def bring(store: Store, disk: Disk, served: Path) -> None:
         fetch(source, "blob", INDEX, destination, silent, Cancel(), limits=Limits(streams=1), disk=disk)
     version = installed(destination, version="2026.3", model="bbj-coder", size="7b")
     store.install(version.model_copy(update={"active": True}))
+
+
+def mend(file: Path, disk: Disk, served: Path) -> None:
+    with contextlib.closing(open_source(str(served), Network(proxy=DIRECT))) as source:
+        repair(source, "blob", INDEX, file, silent, Cancel(), limits=Limits(streams=1), disk=disk)
 
 
 @pytest.fixture
@@ -98,6 +104,23 @@ def test_a_power_cut_during_a_rebuild_loses_nothing(start: Path, tmp_path: Path)
         store.rebuild(silent, Cancel())
         assert state(store) == after, left.name
         assert whole(store), left.name
+
+
+def test_a_power_cut_during_a_repair_loses_nothing(start: Path, tmp_path: Path, served: Path) -> None:
+    store = Store(start / "Modelle ü", disk=HastyDisk())
+    bring(store, HastyDisk(), served)
+    file = store.blob_path(INDEX.file.digest)
+    damaged = CONTENT[:4000] + b"\0\0\0" + CONTENT[4003:]
+    file.write_bytes(damaged)
+    recorded = Path(shutil.copytree(start, tmp_path / "recorded"))
+    disk = RecordingDisk(recorded)
+    mend(recorded / file.relative_to(start), disk, served)
+    for done, left in power_cuts(start, disk.operations, tmp_path / "cut"):
+        place = left / file.relative_to(start)
+        assert place.read_bytes() in ((CONTENT,) if done == len(disk.operations) else (damaged, CONTENT)), left.name
+        mend(place, HastyDisk(), served)
+        assert place.read_bytes() == CONTENT
+        assert whole(Store(left / "Modelle ü", disk=HastyDisk())), left.name
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())

@@ -294,7 +294,7 @@ class Store:
         Raises:
             StoreAccessError: The file isn't there or hasn't its length.
         """
-        self._check_file(version)
+        self.check_file(version)
         with self.lock():
             before = {each.key: each for each in self.versions()}.get(version.key)
             if before is not None:
@@ -461,7 +461,7 @@ class Store:
             self._disk.write_atomic(self.root / "store.json", _StoreFile().model_dump_json().encode())
         self._journal.recover()
 
-    def _check_file(self, version: InstalledVersion) -> None:
+    def check_file(self, version: InstalledVersion) -> None:
         expected = version.variant.file.length_bytes
         try:
             size = version.path.stat().st_size
