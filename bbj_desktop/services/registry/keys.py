@@ -2,8 +2,9 @@
 hardware token or a key service, which a file names.
 
 Files: ``<role>-<n>.key``, JSON, readable by their owner only: the public key in plain (and in ``<role>-<n>.pub``, which
-may be handed out), the private one sealed with AES-256-GCM under scrypt of the passphrase. (PKCS #8 as cryptography writes it stretches a passphrase by 2,048 rounds of
-PBKDF2 only: too few for keys that everything hangs on.) Whoever keeps keys elsewhere gives another ``Signers``.
+may be handed out), the private one sealed with AES-256-GCM under scrypt of the passphrase. (PKCS #8 as cryptography
+writes it stretches a passphrase by 2,048 rounds of PBKDF2 only: too few for keys that everything hangs on.)
+``<role>-<n>.signer`` names a key that is kept elsewhere.
 """
 
 from __future__ import annotations
