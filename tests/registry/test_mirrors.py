@@ -130,3 +130,31 @@ def test_without_any_mirror_that_has_it_the_forgery_is_told(simulator: RegistryS
     forged.files[path] = forged.files[path].replace(b"1", b"2")
     with pytest.raises(DigestError, match="memory:forged"):
         open_at(state, incomplete, forged).chunk_index(variant, Cancel())
+
+
+@pytest.mark.parametrize("kind", ["catalogue", "releases"])
+@pytest.mark.parametrize("fault", ["missing", "changed", "away"])
+def test_a_mirror_that_lacks_signed_files_is_helped_out_by_another(
+    simulator: RegistrySimulator, state: Path, kind: str, fault: str
+) -> None:
+    simulator.offer(make_release())
+    bad = simulator.copy("memory:bad")
+    for path in [path for path in bad.files if kind in path]:
+        if fault == "missing":
+            del bad.files[path]
+        elif fault == "away":
+            bad.failing[path] = ConnectError("Nobody answers.")
+        else:
+            bad.files[path] = bad.files[path].replace(b"2026", b"2027")
+    registry = open_at(state, bad, simulator)
+    offering = registry.offering("stable", Cancel(), app_version="1.0.0")
+    assert [offer.release.version for offer in offering.offers] == ["2026.1"]
+    assert registry.source is bad
+
+
+def test_a_channel_s_role_that_a_mirror_lacks_comes_from_another(simulator: RegistrySimulator, state: Path) -> None:
+    simulator.offer(make_release())
+    bad = simulator.copy("memory:bad")
+    bad.withheld.add("metadata/2.stable.json")
+    offering = open_at(state, bad, simulator).offering("stable", Cancel(), app_version="1.0.0")
+    assert [offer.release.version for offer in offering.offers] == ["2026.1"]

@@ -269,7 +269,9 @@ class Registry:
 
     def _read(self, view: View, target: str, cancel: Cancel) -> bytes:
         with self._locked():
-            return view.read(target, cancel)
+            if view is not self._view:
+                return view.read(target, cancel)
+            return self._from_any(lambda source: view.read(target, cancel, source=source))
 
     def _catalogue(self, view: View, channel: str, cancel: Cancel, app_version: str) -> Catalogue:
         catalogue = parse_catalogue(self._read(view, catalogue_target(channel), cancel))
@@ -321,10 +323,14 @@ class Registry:
     def _blob(self, file: FileReference, what: str, limit_bytes: int, cancel: Cancel) -> bytes:
         if file.length_bytes > limit_bytes:
             raise FormatError(f"The {what} is announced with {file.length_bytes} bytes: too long.")
+        return self._from_any(lambda source: _verified_blob(source, file, what, cancel))
+
+    def _from_any(self, read: Callable[[Source], bytes]) -> bytes:
+        """Reads what is signed from whichever mirror has it so, that of the metadata first."""
         failures: list[BBjDesktopError] = []
         for source in (self.source, *(each for each in self.sources if each is not self.source)):
             try:
-                return _verified_blob(source, file, what, cancel)
+                return read(source)
             except (TrustError, TransportError, NotFoundError) as error:
                 failures.append(error)
         raise min(failures, key=_gravity)

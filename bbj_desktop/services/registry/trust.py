@@ -261,12 +261,20 @@ class View:
         trusted = self._updater.trusted
         return min(trusted.timestamp.expires, trusted.snapshot.expires)
 
-    def read(self, target: str, cancel: Cancel) -> bytes:
+    def read(self, target: str, cancel: Cancel, *, source: Source | None = None) -> bytes:
         """Reads a signed file, from the cache when it is there unchanged.
+
+        Args:
+            target: Its name.
+            cancel: Obeyed while reading.
+            source: Another mirror than that of the metadata.
 
         Raises:
             NotFoundError: Nobody who may has signed a file of this name.
         """
+        if source is not None:
+            self._fetcher, self._address = SourceFetcher(source), source.address
+            self._updater.read_through(self._fetcher)
         with self._reading(cancel):
             info = self._updater.get_targetinfo(target)
             if info is None:

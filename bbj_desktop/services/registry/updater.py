@@ -63,6 +63,10 @@ class TrustedUpdater(Updater):
     def trusted(self) -> TrustedMetadataSet:
         return self._trusted_set
 
+    def read_through(self, fetcher: FetcherInterface) -> None:
+        """Where bytes come from now: what was verified so far stays, whoever sent it."""
+        self._fetcher = fetcher
+
     def _load_timestamp(self) -> None:
         self._not_before(self._cached())
         super()._load_timestamp()
