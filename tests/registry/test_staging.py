@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from securesystemslib.signer import CryptoSigner, Key
 
-from bbj_desktop.core.errors import NotFoundError, PublishError, TrustError
+from bbj_desktop.core.errors import NotFoundError, PublishError, RollbackError, TrustError
 from bbj_desktop.core.network import Network
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.services.registry.changes import changes_of
@@ -394,8 +394,9 @@ def promote_it(people: People, stage: Path) -> None:
 
 
 @pytest.mark.parametrize("prepare", [swap_online_key, swap_targets_key, add_targets_key, promote_it])
-def test_readers_can_read_at_every_step(people: People, state: Path, tmp_path: Path, prepare: object) -> None:
-    assert callable(prepare)
+def test_readers_can_read_at_every_step(
+    people: People, state: Path, tmp_path: Path, prepare: Callable[[People, Path], None]
+) -> None:
     prepare(people, tmp_path / "stage")
     people.versions(state)
     seen: list[list[str]] = []
@@ -414,12 +415,11 @@ def test_readers_can_read_at_every_step(people: People, state: Path, tmp_path: P
 @pytest.mark.parametrize("prepare", [swap_online_key, swap_targets_key, add_targets_key, promote_it])
 @pytest.mark.parametrize("last", range(4))
 def test_a_writer_that_dies_can_be_called_again(
-    people: People, state: Path, tmp_path: Path, prepare: object, last: int
+    people: People, state: Path, tmp_path: Path, prepare: Callable[[People, Path], None], last: int
 ) -> None:
     class Died(BaseException):
         pass
 
-    assert callable(prepare)
     prepare(people, tmp_path / "stage")
     written: list[Path] = []
 
@@ -441,6 +441,68 @@ def test_a_writer_that_dies_can_be_called_again(
     assert people.versions(state)
     refresh_timestamp(people.folder, people.online, PASSPHRASE)
     assert people.versions(state)
+
+
+def in_the_order_of_the_docs(folder: Path) -> list[Path]:
+    """docs/registry.md, "Copying to a server": blobs, targets, metadata, roots, and the timestamp last."""
+
+    def step(path: Path) -> int:
+        parts = path.relative_to(folder).parts
+        if parts[0] != "metadata":
+            return ("blobs", "targets").index(parts[0])
+        return 4 if path.name == "timestamp.json" else 3 if path.name.endswith(".root.json") else 2
+
+    return sorted((path for path in folder.rglob("*") if path.is_file() and path.name != ".lock"), key=step)
+
+
+def add_timestamp_key(people: People, stage: Path) -> None:
+    rotate(people.folder, stage, "timestamp", add=[people.new_key("timestamp", "online")])
+    people.sign(stage, "Anna")
+    people.sign(stage, "Björn")
+
+
+def remove_old_timestamp_key(people: People, stage: Path) -> None:
+    add_timestamp_key(people, stage.with_name("before"))
+    people.publish(stage.with_name("before"))
+    old = KeyFolder(people.online, PASSPHRASE).signers("timestamp")[0].public_key.keyid
+    rotate(people.folder, stage, "timestamp", remove=[old])
+    people.sign(stage, "Anna")
+    people.sign(stage, "Björn")
+
+
+@pytest.mark.parametrize("prepare", [promote_it, add_targets_key, add_timestamp_key, remove_old_timestamp_key])
+def test_a_mirror_that_is_copied_in_order_can_be_read_at_every_step(
+    people: People, state: Path, tmp_path: Path, prepare: Callable[[People, Path], None]
+) -> None:
+    prepare(people, tmp_path / "stage")
+    mirror = People(Publication(tmp_path / "mirror", people.online, people.folder), people.place)
+    shutil.copytree(people.folder, mirror.folder)
+    mirror.versions(state)
+    people.publish(tmp_path / "stage")
+    for number, path in enumerate(in_the_order_of_the_docs(people.folder)):
+        target = mirror.folder / path.relative_to(people.folder)
+        if not target.exists() or target.read_bytes() != path.read_bytes():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+            assert mirror.versions(state)
+            assert mirror.versions(tmp_path / f"new {number}")
+    assert mirror.versions(state) == people.versions(state)
+
+
+def test_a_thief_s_timestamp_that_runs_ahead_is_left_behind(people: People, state: Path, tmp_path: Path) -> None:
+    """Fast-forward attack: with a stolen key, the highest version number that there is."""
+    before = (people.folder / "metadata" / "timestamp.json").read_bytes()
+    thief = Publisher(people.folder, KeyFolder(people.online, PASSPHRASE))
+    thief.ledger.load()
+    thief.ledger.timestamp.version = 2**31
+    thief.ledger.refresh()
+    people.versions(state)
+    (people.folder / "metadata" / "timestamp.json").write_bytes(before)
+    with pytest.raises(RollbackError):
+        people.versions(state)
+    swap_online_key(people, tmp_path / "stage")
+    people.publish(tmp_path / "stage")
+    assert people.versions(state) == ["2026.1"]
 
 
 def test_too_few_keys_are_refused(people: People, tmp_path: Path) -> None:
