@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context, RuntimeName
-from bbj_desktop.actions.installing import Installed, install, plan_install
+from bbj_desktop.actions.installing import Installed, InstallPlan, install, plan_install
 from bbj_desktop.actions.recommending import hardware_tables, read_offering, tiers_of
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.progress import Cancel, Report, Step
@@ -106,22 +106,40 @@ def find_withdrawn(installed: tuple[InstalledVersion, ...], offering: Offering) 
     return tuple(found)
 
 
+def plan_updates(context: Context, found: UpdateCheck, cancel: Cancel) -> tuple[InstallPlan, ...]:
+    """Says what each update of a check would fetch, in the quantisation that is installed where it is offered, else the
+    one that is nearest in size. Changes nothing.
+
+    Raises:
+        As ``plan_install``.
+    """
+    if not found.updates:
+        return ()
+    profile = context.profile()
+    candidates = (_candidate(context, each, found.offering, profile) for each in found.updates)
+    return tuple(plan_install(context, candidate, cancel) for candidate in candidates)
+
+
 def update(
-    context: Context, found: UpdateCheck, report: Report, cancel: Cancel, *, force: bool = False
+    context: Context,
+    found: UpdateCheck,
+    report: Report,
+    cancel: Cancel,
+    *,
+    force: bool = False,
+    plans: Sequence[InstallPlan] | None = None,
 ) -> tuple[Installed, ...]:
-    """Installs every update of a check, in the quantisation that is installed where it is offered, else the one that
-    is nearest in size; the old version stays, so that it can be activated again.
+    """Installs every update of a check; the old version stays, so that it can be activated again.
+
+    Args:
+        force: As for ``install``.
+        plans: Those of ``plan_updates``, if they were made already.
 
     Raises:
         As ``install``.
     """
-    profile = context.profile()
-    results = []
-    for each in found.updates:
-        candidate = _candidate(context, each, found.offering, profile)
-        plan = plan_install(context, candidate, cancel)
-        results.append(install(context, plan, report, cancel, force=force))
-    return tuple(results)
+    plans = plan_updates(context, found, cancel) if plans is None else plans
+    return tuple(install(context, plan, report, cancel, force=force) for plan in plans)
 
 
 def _candidate(context: Context, update: Update, offering: Offering, profile: HardwareProfile) -> Candidate:

@@ -136,12 +136,16 @@ def _install(session: Session, plans: Sequence[InstallPlan], report: Report, can
     return tuple(installing.install(session.context, plan, report, cancel, force=force) for plan in plans)
 
 
+def bytes_of(plan: InstallPlan) -> str:
+    """What it will really fetch, for a person."""
+    here = f", {format_bytes(plan.here_bytes)} are here already" if plan.here_bytes else ""
+    return f"{format_bytes(plan.to_fetch_bytes)} to fetch{here}"
+
+
 def _show_plans(screen: Screen, plans: Sequence[InstallPlan]) -> None:
     for plan in plans:
         show_candidate(screen, CandidateView.of(plan.candidate), ROLE_NAMES[plan.candidate.release.role])
-        fetch = f"{format_bytes(plan.to_fetch_bytes)} to fetch"
-        here = f", {format_bytes(plan.here_bytes)} are here already" if plan.here_bytes else ""
-        screen.line(f"  {fetch}{here}; {format_bytes(plan.free_bytes)} are free in {plan.folder}")
+        screen.line(f"  {bytes_of(plan)}; {format_bytes(plan.free_bytes)} are free in {plan.folder}")
         for need in plan.needs:
             if need.path != plan.folder or need.purpose != STORE:
                 needed = f"{format_bytes(need.bytes)} are needed at the peak on the volume of {need.path}"

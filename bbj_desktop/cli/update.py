@@ -6,7 +6,7 @@ from functools import partial
 
 from bbj_desktop.actions import updating
 from bbj_desktop.actions.updating import Update, UpdateCheck
-from bbj_desktop.cli.install import installed_view, show_installed
+from bbj_desktop.cli.install import bytes_of, installed_view, show_installed
 from bbj_desktop.cli.results import InstalledView, ReleaseView, UpdateResult, UpdateView, VersionView, WithdrawnView
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
@@ -23,13 +23,14 @@ def update(session: Session) -> Outcome:
         result = _result(found, channel)
         available = bool(found.updates)
         return Outcome(result, lambda screen: _show(screen, result), EXIT_UPDATE_AVAILABLE if available else 0)
-    for each in found.updates:
+    plans = session.work(lambda _, cancel: updating.plan_updates(session.context, found, cancel))
+    for each, plan in zip(found.updates, plans, strict=True):
         release = each.offer.release
-        session.screen.message(f"{each.installed.key} → {release.title} {release.version}")
+        session.screen.message(f"{each.installed.key} → {release.title} {release.version}: {bytes_of(plan)}")
     session.confirm_if_interactive("Install?")
     force = session.arguments.force
     installed = session.work(
-        lambda report, cancel: updating.update(session.context, found, report, cancel, force=force)
+        lambda report, cancel: updating.update(session.context, found, report, cancel, force=force, plans=plans)
     )
     result = _result(found, channel, tuple(map(installed_view, installed)))
     return Outcome(result, lambda screen: _show(screen, result))

@@ -8,6 +8,7 @@ import pytest
 
 from bbj_desktop.cli.results import InstallResult, RepairResult, VerifyResult
 from tests.cli.conftest import Call
+from tests.fakes.published import Publication
 
 KEY = "bbj-coder:2026.1-7b-q4_0"
 
@@ -37,6 +38,15 @@ def test_a_damaged_version_is_found_and_mended(customer: Call, file: Path) -> No
     assert 0 < result.fetched_bytes == result.damaged_bytes < len(content)
     assert file.read_bytes() == content
     assert customer("verify", KEY).code == 0
+
+
+def test_an_update_says_beforehand_what_it_will_fetch(customer: Call, file: Path, publication: Publication) -> None:
+    publication.publish("2026.2", seed=2, hidden=256)
+    told = customer("update", "--yes").err
+    assert f"{KEY} → bbj-coder 7B 2026.2: " in told
+    assert " to fetch, " in told
+    assert "are here already" in told
+    assert file.exists()
 
 
 def test_a_limit_of_the_speed_is_accepted_where_a_download_may_follow(customer: Call, file: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -61,8 +62,9 @@ class Donors:
     def __init__(self, donors: Iterable[Donor]) -> None:
         self._places: dict[tuple[str, int], list[tuple[Path, int]]] = {}
         for donor in donors:
-            if donor.path.is_file():
-                self._add(donor)
+            with suppress(OSError):  # one that can't be looked at is none
+                if donor.path.is_file():
+                    self._add(donor)
 
     def _add(self, donor: Donor) -> None:
         lengths = [chunk.length_bytes for chunk in donor.index.chunks]
