@@ -72,7 +72,9 @@ class Campaign:
 
     def prepare(self) -> None:
         """Makes the states, and measures each operation undisturbed."""
-        for name, making in STATES.items():
+        for name, (base, making) in STATES.items():
+            if base:
+                self._world.restore(base)
             for run in making:
                 self._undisturbed(run.__name__)
             self._world.keep(name)

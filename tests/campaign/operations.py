@@ -6,9 +6,11 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
-from bbj_desktop.actions import installing, recommending, updating, versions
+from bbj_desktop.actions import bundling, installing, recommending, repairing, updating, versions
 from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.core.recommend import judge
+from bbj_desktop.core.recommendation import Wishes
+from bbj_desktop.core.release import Role
 from bbj_desktop.services.registry import publish as writer
 from tests.campaign.forking import Place, Run
 from tests.campaign.world import ASIDE, FIRST, SECOND, World, customer_at, cut_small, publication_at
@@ -113,18 +115,50 @@ def withdraw(place: Place) -> None:
     publication_at(place).withdraw("2026.2", "It answers in Pascal.")
 
 
+def export(place: Place) -> None:
+    with closing(customer_at(place)) as context:
+        wish = Wishes(roles=(Role.CHAT,), model="bbj-coder")
+        chosen = bundling.choose_variants(context, (wish,), silent, Cancel())
+        bundling.export_bundle(context, place.folder / "stick", chosen, silent, Cancel())
+
+
+def import_bundle(place: Place) -> None:
+    with closing(customer_at(place)) as context:
+        folders = bundling.open_bundles([place.folder / "stick"])
+        imported = bundling.import_bundle(context, folders, silent, Cancel())
+        for plan in bundling.plan_imported(context, imported, silent, Cancel()):
+            with closing(bundling.reading(context, imported)) as offline:
+                installing.install(offline, plan, silent, Cancel(), force=True)
+
+
+def damage(place: Place) -> None:
+    """Of an installed version that isn't active, a few bytes in the middle."""
+    with closing(customer_at(place)) as context:
+        path = context.open_store().get(FIRST).path
+        with path.open("r+b") as file:
+            file.seek(path.stat().st_size // 2)
+            file.write(b"damage")
+
+
+def repair(place: Place) -> None:
+    with closing(customer_at(place)) as context:
+        repairing.repair(context, FIRST, silent, Cancel())
+
+
 def refresh(place: Place) -> None:
     publication = publication_at(place)
     writer.refresh_timestamp(publication.folder, publication.keys, PASSPHRASE)
 
 
-STATES: dict[str, tuple[Run, ...]] = {
-    "published once": (publish_aside, publish_first, add_registry, install_aside),
-    "installed": (install,),
-    "published twice": (publish,),
-    "updated": (update,),
+STATES: dict[str, tuple[str, tuple[Run, ...]]] = {
+    "published once": ("", (publish_aside, publish_first, add_registry, install_aside)),
+    "exported": ("published once", (export,)),
+    "installed": ("published once", (install,)),
+    "published twice": ("installed", (publish,)),
+    "updated": ("published twice", (update,)),
+    "damaged": ("updated", (damage,)),
 }
-"""Each is made from the one before it."""
+"""Each with the one that it is made from, and how."""
 
 
 def _customer_has(*keys: str) -> Check:
@@ -137,6 +171,14 @@ def _registry_shows(*states: frozenset[str]) -> Check:
 
 def _is_active(key: str, *, gone: str = "") -> Check:
     return lambda world: world.check_done(key, gone=gone)
+
+
+def _is_whole(*keys: str) -> Check:
+    def check(world: World) -> None:
+        world.check_customer(*keys)
+        world.check_done(SECOND)
+
+    return check
 
 
 def _offers(state: frozenset[str]) -> Check:
@@ -153,6 +195,9 @@ OPERATIONS: dict[str, Operation] = {
     "activate": Operation("updated", activate, _customer_has(ASIDE, FIRST, SECOND), _is_active(FIRST)),
     "roll back": Operation("updated", roll_back, _customer_has(ASIDE, FIRST, SECOND), _is_active(FIRST)),
     "remove": Operation("updated", remove, _customer_has(ASIDE, FIRST), _is_active(FIRST, gone=SECOND)),
+    "repair": Operation("damaged", repair, _customer_has(ASIDE, SECOND), _is_whole(ASIDE, FIRST, SECOND)),
+    "export": Operation("published once", export, _customer_has(ASIDE), _customer_has(ASIDE)),
+    "import": Operation("exported", import_bundle, _customer_has(ASIDE), _is_active(FIRST)),
     "publish": Operation(
         "published once", publish, _registry_shows(FIRST_OFFERED, SECOND_OFFERED), _offers(SECOND_OFFERED)
     ),
@@ -163,5 +208,5 @@ OPERATIONS: dict[str, Operation] = {
 
 def runs() -> dict[str, Run]:
     """Everything that can be asked of the forking process, by name."""
-    steps = {run.__name__: run for state in STATES.values() for run in state}
+    steps = {run.__name__: run for _, making in STATES.values() for run in making}
     return steps | {name: operation.run for name, operation in OPERATIONS.items()}

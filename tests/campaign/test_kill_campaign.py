@@ -46,7 +46,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_kills_lose_nothing_and_the_next_runs_end() -> None:
-    ended = run("scripts/kill_campaign.py", "--every", "30", "--seed", "3")
+    ended = run("scripts/kill_campaign.py", "--every", "40", "--seed", "3")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     table = {line[:12].strip(): line[12:].split() for line in ended.stdout.splitlines()}
     for name in OPERATIONS:
