@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 from bbj_desktop.core.network import DIRECT, Network
 from bbj_desktop.services.registry.layout import TIMESTAMP
 from bbj_desktop.services.transfer.credentials import HUB_SCHEME, hub_endpoint
-from bbj_desktop.services.transfer.failures import FOREIGN, translate
+from bbj_desktop.services.transfer.failures import FOREIGN, translate, wants_certificate
 from bbj_desktop.services.transfer.hub import HubAddress
 from bbj_desktop.services.transfer.web import make_client, tls_context
 
@@ -83,6 +83,7 @@ class Observation:
         proxy: ``host:port`` of the proxy on the way; empty for none.
         unknown_name: The host that DNS doesn't know: the proxy's or the registry's.
         failure: Why there was no answer, a sentence.
+        wants_certificate: The server hung up because it was shown no client certificate.
         distrust: Why its certificate isn't trusted; empty when it is.
         certificate: What it showed, trusted or not; None on an unencrypted way.
         answer: What came; from a server that isn't trusted, too.
@@ -94,6 +95,7 @@ class Observation:
     proxy: str = ""
     unknown_name: str = ""
     failure: str = ""
+    wants_certificate: bool = False
     distrust: str = ""
     certificate: Certificate | None = None
     answer: Answer | None = None
@@ -141,6 +143,12 @@ def _unknown_name(seen: Observation) -> Verdict:
 
 
 def _no_way(seen: Observation) -> Verdict:
+    if seen.wants_certificate:
+        return Verdict(
+            "error",
+            f"TLS: {seen.host} lets in only who shows a certificate.",
+            "Ask whoever runs it for one, and name its PEM file: --client-certificate FILE",
+        )
     way = f"Proxy: {seen.proxy} gives no way to {seen.host}" if seen.proxy else f"{seen.host} can't be reached"
     ask = f"Ask whoever runs {'the proxy' if seen.proxy else 'the firewall'} to allow {seen.host}."
     return Verdict("error", f"{way}: {seen.failure}", ask)
@@ -289,7 +297,8 @@ def _ask(url: httpx.URL, network: Network, seen: Observation) -> Observation:
     except FOREIGN as error:
         distrust = _distrust(error)
         if distrust is None:
-            return replace(seen, failure=_reason(error, seen), hosts=(seen.host,))
+            wanted = wants_certificate(error)
+            return replace(seen, failure=_reason(error, seen), wants_certificate=wanted, hosts=(seen.host,))
         seen = replace(seen, distrust=distrust.verify_message or distrust.reason or "unknown")
         with suppress(*FOREIGN):
             return _look(url, network, _trusting_all(), seen)

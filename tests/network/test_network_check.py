@@ -139,6 +139,16 @@ def test_a_certificate_of_another_server(servers: Servers, authority: Authority)
     assert "log in" in verdict.hint
 
 
+def test_a_server_that_wants_to_see_a_certificate(servers: Servers, authority: Authority) -> None:
+    network = Network(proxy=DIRECT, ca_file=authority.file)
+    server = servers.encrypted(authority, clients=True)
+    verdict = only(look(server.address, network))
+    assert verdict.text.startswith("TLS: ")
+    assert "--client-certificate" in verdict.hint
+    shown = network.model_copy(update={"client_certificate": authority.client()})
+    assert only(look(server.address, shown)).state == "ok"
+
+
 def test_a_clock_that_is_behind_the_certificate(servers: Servers, authority: Authority) -> None:
     """The other way round, which is the same: the certificate begins tomorrow, and the server says that it is then."""
     network = Network(proxy=DIRECT, ca_file=authority.file)

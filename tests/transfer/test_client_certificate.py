@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.core.errors import SettingsError, TransportError, UserInputError
+from bbj_desktop.core.errors import ConnectError, SettingsError, UserInputError
 from bbj_desktop.core.network import DIRECT, Network
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.settings import Settings
@@ -54,8 +54,9 @@ def test_its_key_may_lie_in_a_file_of_its_own(server: ReleaseServer, authority: 
 
 
 def test_without_one_the_server_stays_closed(server: ReleaseServer, authority: Authority) -> None:
-    with pytest.raises(TransportError):
+    with pytest.raises(ConnectError) as caught:
         read(server, Network(proxy=DIRECT, ca_file=authority.file))
+    assert "--client-certificate" in caught.value.hint
     assert server.requests == []
 
 

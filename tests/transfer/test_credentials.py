@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -192,6 +194,14 @@ def test_without_a_keyring_the_variable_is_named() -> None:
     with pytest.raises(UserInputError, match="there is none") as caught:
         credentials.remember("https://models.example.org", f"Bearer {TOKEN}")
     assert "BBJ_DESKTOP_TOKEN" in caught.value.hint
+
+
+def test_the_keyring_is_loaded_only_when_it_is_needed() -> None:
+    """It looks for its backends then, which takes time and may ask the user for a password."""
+    program = "import sys, bbj_desktop.services.transfer.web, bbj_desktop.services.transfer.sources as sources; "
+    program += "from bbj_desktop.core.network import Network; sources.open_source('https://x.example', Network()); "
+    program += "sys.exit('keyring' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_what_was_kept_can_be_removed(keyring: Vault) -> None:

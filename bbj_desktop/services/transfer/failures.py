@@ -18,6 +18,7 @@ _TLS_HINT = (
     "If a company proxy opens encrypted connections, name its certificate in the settings; also check this machine's "
     "clock."
 )
+_CLIENT_CERTIFICATE_HINT = "The server lets in only who shows a certificate: name yours with --client-certificate FILE."
 _STATUS_HINTS = {
     401: "The server asks for a user name and password, or a token.",
     403: "The server refuses access: check the address, or log in: bbj-desktop registry login ADDRESS",
@@ -35,6 +36,8 @@ def translate(error: Exception, what: str) -> TransportError:
         what: Address that was asked for, without credentials.
     """
     detail = str(error).rstrip(".") or type(error).__name__
+    if wants_certificate(error):
+        return ConnectError(f"No connection to {what}: {detail}.", hint=_CLIENT_CERTIFICATE_HINT)
     match error:
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
             return ConnectError(f"No connection to {what} within the time limit.", hint="Check the network.")
@@ -50,6 +53,11 @@ def translate(error: Exception, what: str) -> TransportError:
             return ServerError(f"{what} answers {error.response.status_code}.", status=error.response.status_code)
         case _:
             return TransportError(f"The transfer from {what} broke off: {detail}.", hint="Try again.")
+
+
+def wants_certificate(error: Exception) -> bool:
+    """Whether a server hung up because it was shown no client certificate (TLS 1.3's alert 116, RFC 8446, 6.2)."""
+    return "CERTIFICATE_REQUIRED" in str(error).upper().replace(" ", "_")
 
 
 def _connect_hint(detail: str) -> str:
