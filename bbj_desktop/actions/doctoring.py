@@ -16,7 +16,6 @@ from bbj_desktop.core.tiers import load_tiers, tier_of
 from bbj_desktop.core.units import format_bytes, format_memory
 from bbj_desktop.resources import resource
 
-
 _STORE_HINT = "bbj-desktop rebuild restores records; bbj-desktop repair VERSION mends files."
 
 

@@ -197,7 +197,8 @@ def _shared_file(store: Store, variant: Variant, report: Report, cancel: Cancel)
 
 def donors_of(store: Store) -> tuple[Donor, ...]:
     """The installed files whose chunks are known: an update takes from them what didn't change."""
-    indexes = ((version.path, recall_index(version.path)) for version in store.versions())
+    versions = (*store.versions(), *store.shared_versions())
+    indexes = ((version.path, recall_index(version.path)) for version in versions)
     return tuple(Donor(path, index) for path, index in indexes if index is not None)
 
 

@@ -145,8 +145,7 @@ def remove(context: Context, text: str, report: Report, cancel: Cancel) -> Remov
     """
     store = context.open_store()
     version = store.find(text)
-    if version.pinned:
-        raise InUseError(f"{version.key} is pinned.", hint=f"To remove it: bbj-desktop unpin {version.key}")
+    refuse_pinned(version)
     successor = _successor(store, version)
     cancel.check()
     if version.active and successor is not None:
@@ -159,6 +158,12 @@ def remove(context: Context, text: str, report: Report, cancel: Cancel) -> Remov
     freed = store.remove(version.key)
     log.info("removed %s: %d bytes freed", version.key, freed.bytes)
     return Removed(key=version.key, freed_bytes=freed.bytes)
+
+
+def refuse_pinned(version: InstalledVersion) -> None:
+    """Raises InUseError when a version is pinned."""
+    if version.pinned:
+        raise InUseError(f"{version.key} is pinned.", hint=f"To remove it: bbj-desktop unpin {version.key}")
 
 
 def _successor(store: Store, version: InstalledVersion) -> InstalledVersion | None:

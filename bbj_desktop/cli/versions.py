@@ -101,6 +101,8 @@ def remove(session: Session) -> Outcome:
     named = [find_installed(here, text) for text in session.arguments.version]
     found = list({version.key: version for version in named}.values())
     for version in found:
+        actions.refuse_pinned(version)
+    for version in found:
         state = ", active" if version.active else ""
         session.screen.message(f"{format_bytes(version.variant.file.length_bytes)}  {version.key}{state}")
     session.confirm("Remove it?" if len(found) == 1 else "Remove them?")

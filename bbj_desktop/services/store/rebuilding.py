@@ -50,7 +50,9 @@ def plan_rebuild(
         Cancelled: By ``cancel``.
     """
     known = {version.key: version for version in contents.versions}
-    copies = [copy for copy in read_copies(root) if copy.key not in known]
+    copies = [
+        copy for copy in read_copies(root) if copy.key not in known and _is_free(record_place(copy.key), root, contents)
+    ]
     meter = Meter(report, sum(copy.variant.file.length_bytes for copy in copies))
     sound = [copy for copy in copies if _verifies(copy, meter, cancel)]
     restored = {record_place(copy.key) for copy in sound}
@@ -61,7 +63,13 @@ def plan_rebuild(
     steps = [step for version in written.values() for step in records_of(version)]
     lost = [f"{place} can't be read, and has no copy whose file verifies." for place in gone]
     lost += [f"The file of {copy.key} isn't whole." for copy in copies if copy not in sound]
+    gone += [copy_place(copy) for copy in copies if copy not in sound]
     return Rebuilt(tuple(copy.key for copy in sound), tuple(lost)), (*steps, *(Unlink(place=place) for place in gone))
+
+
+def _is_free(place: str, root: Path, contents: Contents) -> bool:
+    """Whether nothing that can be read, by this program or a newer one, is in a record's place."""
+    return place in contents.damaged_places or not (root / place).exists()
 
 
 def _verifies(version: InstalledVersion, meter: Meter, cancel: Cancel) -> bool:

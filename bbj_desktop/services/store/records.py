@@ -139,11 +139,20 @@ def _parse(text: bytes, root: Path) -> InstalledVersion:
     version = parse_document(InstalledVersion, text, what="record of an installed version", newest=INSTALLED_FORMAT)
     if version.release.variant(version.quantisation) is None:
         raise FormatError(f"Its release has no variant {version.quantisation}.")
+    if "\0" in str(version.path):
+        raise FormatError("Its file has a name that no file can have.")
     here = root / "blobs" / blob_name(version.variant.file.digest)
-    moved = here.exists() or not version.path.exists()  # as a whole; else it is a shared store's file
+    moved = here.exists() or not _is_there(version.path)  # as a whole; else it is a shared store's file
     if version.path.name == here.name and moved:
         return version.model_copy(update={"path": here})
     return version
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # e.g. a name that is too long
+        return False
 
 
 def _file_problems(version: InstalledVersion) -> Iterable[str]:

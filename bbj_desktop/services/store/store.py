@@ -145,16 +145,21 @@ class Store:
     def problems(self) -> tuple[str, ...]:
         """A sentence for each thing in the store that isn't as it should be; file contents aren't looked at."""
         contents = self._read()
+        lost = [f"The record of {key} is lost." for key in self._lost(contents)]
+        return (*contents.problems, *lost, *self._shared_problem)
+
+    def _lost(self, contents: Contents) -> dict[str, str]:
+        """Keys of versions that have a copy of their record only, with the names of their files."""
         keys = {version.key for version in contents.versions}
         pending = _pending(self._read_journal()[0])
-        lost = [
-            f"The record of {key} is lost."
+        return {
+            key: path.name.partition(".")[0]
             for path in self._blob_files()
             if (key := key_of_copy(path.name)) is not None
-            and not {key, record_place(key)} & {*keys, *contents.damaged_places}
+            and key not in keys
+            and not (self.root / record_place(key)).exists()
             and f"blobs/{path.name}" not in pending
-        ]
-        return (*contents.problems, *lost, *self._shared_problem)
+        }
 
     def shared_versions(self) -> tuple[InstalledVersion, ...]:
         """What the shared store has and this one doesn't, none of it active here. Empty where it can't be read:
@@ -219,9 +224,10 @@ class Store:
             )
 
     def leftovers(self) -> tuple[Leftover, ...]:
-        """Files that no installed version uses: unfinished downloads, and whole files without a record."""
+        """Files that no installed version uses: unfinished downloads, and whole files without a record. One whose
+        record is lost isn't among them: ``rebuild`` decides about it."""
         contents = self._read()
-        used = {version.path.name for version in contents.versions}
+        used = {*(version.path.name for version in contents.versions), *self._lost(contents).values()}
         groups: dict[str, list[Path]] = {}
         for path in self._blob_files():
             name = path.name.partition(".")[0]
