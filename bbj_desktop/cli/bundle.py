@@ -87,7 +87,8 @@ def import_(session: Session) -> Outcome:
     whole = all(model.whole for model in imported.models)
     installed = _install(session, imported) if arguments.install and whole else ()
     result = BundleImportResult(**dict(imported), installed=tuple(map(installed_view, installed)))
-    return Outcome(result, lambda screen: _show_imported(screen, result), 0 if whole else EXIT_INCOMPLETE)
+    channel = session.settings.values.channel
+    return Outcome(result, lambda screen: _show_imported(screen, result, channel), 0 if whole else EXIT_INCOMPLETE)
 
 
 def _agreed_root(session: Session, folders: Sequence[BundleFolder]) -> bytes:
@@ -115,7 +116,8 @@ def _install(session: Session, imported: Imported) -> tuple[Installed, ...]:
     )
 
 
-def _show_imported(screen: Screen, result: BundleImportResult) -> None:
+def _show_imported(screen: Screen, result: BundleImportResult, channel: str) -> None:
+    """``channel``: the one in use."""
     if result.newer_known:
         screen.line("This machine knows a newer state of the registry than the bundle, and judged by that.")
     for name in result.refused:
@@ -134,4 +136,5 @@ def _show_imported(screen: Screen, result: BundleImportResult) -> None:
     elif result.installed:
         show_installed(screen, result.installed)
     elif result.models:
-        screen.line("Install it: bbj-desktop install")
+        other = "" if result.channel == channel else f" --channel {result.channel}"
+        screen.line(f"Install it: bbj-desktop install{other}")

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.actions import bundling
+from bbj_desktop.actions import bundling, registering
 from bbj_desktop.actions.recommending import read_offering
 from bbj_desktop.core.errors import NotFoundError, NoTrustedRootError
 from bbj_desktop.core.progress import Cancel, Event, Remark, Step, silent
 from bbj_desktop.services.registry.client import Registry
 from bbj_desktop.services.registry.layout import blob_path
+from bbj_desktop.services.registry.publish import renew
 from bbj_desktop.services.registry.serve import serve_folder
 from bbj_desktop.services.transfer.sources import open_source
 from tests.bundle.conftest import Desk
-from tests.fakes.published import Publication
+from tests.fakes.published import PASSPHRASE, Publication, customer
 
 VOLUME_BYTES = 12 * 2**20
 
@@ -165,3 +166,43 @@ def test_a_stick_that_is_pulled_and_put_back_costs_nothing_but_a_wait(
     )
     assert imported.models[0].whole
     assert len(waits) == 1
+
+
+def test_the_history_of_roots_travels_along(staff: Desk, hospital: Desk, stick: Path, publication: Publication) -> None:
+    renew(publication.folder, publication.keys, PASSPHRASE, "root")
+    staff.export(stick)
+    assert {path.name for path in (stick / "metadata").glob("*.root.json")} == {"1.root.json", "2.root.json"}
+    assert hospital.import_(stick, root=publication.root).models[0].whole
+
+
+def test_who_began_with_a_later_root_exports_the_earlier_ones_too(
+    hospital: Desk, stick: Path, tmp_path: Path, publication: Publication
+) -> None:
+    renew(publication.folder, publication.keys, PASSPHRASE, "root")
+    late = Desk(customer(tmp_path / "später"))
+    newest = (publication.folder / "metadata" / "2.root.json").read_bytes()
+    registering.add_registry(late.context, str(publication.folder), newest, silent, Cancel())
+    late.export(stick)
+    assert hospital.import_(stick, root=publication.root).models[0].whole
+
+
+def test_who_began_with_a_later_root_imports_without_being_asked(
+    staff: Desk, stick: Path, tmp_path: Path, publication: Publication
+) -> None:
+    renew(publication.folder, publication.keys, PASSPHRASE, "root")
+    staff.export(stick)
+    late = Desk(customer(tmp_path / "später"))
+    newest = (publication.folder / "metadata" / "2.root.json").read_bytes()
+    late.import_(stick, root=newest)
+    assert late.import_(stick).models[0].whole
+
+
+def test_a_newer_bundle_updates_the_mirror_on_the_machine(
+    staff: Desk, hospital: Desk, stick: Path, tmp_path: Path, publication: Publication
+) -> None:
+    staff.export(stick)
+    hospital.import_(stick, root=publication.root)
+    publication.publish("2026.2", seed=5)
+    staff.export(tmp_path / "Februar")
+    assert not hospital.import_(tmp_path / "Februar").newer_known
+    assert [offer.release.version for offer in read_offering(hospital.context, Cancel()).offers] == ["2026.2"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bbj_desktop.cli.bundle import EXIT_INCOMPLETE, parse_size
-from bbj_desktop.cli.results import BundleExportResult, BundleImportResult, VersionsResult
+from bbj_desktop.cli.results import BundleExportResult, BundleImportResult, UpdateResult, VersionsResult
 from bbj_desktop.core.errors import UserInputError
 from tests.cli.conftest import Call
 from tests.fakes.ollama import FakeOllama
@@ -77,6 +77,30 @@ def test_an_older_release_needs_a_word_of_its_own(
     result = BundleImportResult.model_validate(taken.result)
     assert result.newer_known
     assert [each.version.key for each in result.installed] == ["bbj-coder:2026.1-7b-q4_0"]
+
+
+def test_a_newer_bundle_is_an_update(
+    customer: Call, publication: Publication, tmp_path: Path, elsewhere: tuple[str, Path], identity: str
+) -> None:
+    january, february = tmp_path / "Januar", tmp_path / "Februar"
+    assert customer("bundle", "export", january, "7b-q4_0").code == 0
+    publication.publish("2026.2", quantisations=("Q4_0",), seed=9)
+    assert customer("bundle", "export", february, "7b-q4_0").code == 0
+    assert customer("bundle", "import", january, "--fingerprint", identity, "--install", *elsewhere).code == 0
+    assert customer("bundle", "import", february, *elsewhere).code == 0
+    updated = UpdateResult.model_validate(customer("update", "--json", *elsewhere).result)
+    assert [(each.version.release.version, each.fetched_bytes) for each in updated.installed] == [("2026.2", 0)]
+
+
+def test_a_bundle_of_another_channel_says_how_to_install_it(
+    customer: Call, publication: Publication, tmp_path: Path, elsewhere: tuple[str, Path], identity: str
+) -> None:
+    publication.publish("2026.9", quantisations=("Q4_0",), channel="beta", seed=3)
+    folder = tmp_path / "Vorab"
+    assert customer("bundle", "export", folder, "7b", "--channel", "beta").code == 0
+    called = customer("bundle", "import", folder, "--fingerprint", identity, *elsewhere)
+    assert "bbj-desktop install --channel beta" in called.out
+    assert customer("install", "7b", "--channel", "beta", *elsewhere).code == 0
 
 
 def test_a_missing_volume_is_named_and_told_by_exit_code(

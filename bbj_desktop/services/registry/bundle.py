@@ -107,7 +107,7 @@ class Bundle(_Document):
     volume: _Count = 0
     volumes: _Count = 0
     contents: Annotated[tuple[BundleContent, ...], Field(max_length=10_000)] = ()
-    pieces: Annotated[tuple[BundlePiece, ...], Field(max_length=100_000)] = ()
+    pieces: Annotated[tuple[BundlePiece, ...], Field(max_length=10_000)] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +240,10 @@ class BundleSource:
         self.metadata_folder = max(self.folders, key=lambda folder: version_said(folder.path / TIMESTAMP))
         self.address = str(self.metadata_folder.path)
         self._sources = {folder.path: FolderSource(str(folder.path), folder.path) for folder in self.folders}
+        self._listings: dict[str, list[tuple[BundleFolder, BundlePiece]]] = {}
+        for folder in self.folders:
+            for piece in folder.bundle.pieces:
+                self._listings.setdefault(blob_path(piece.digest), []).append((folder, piece))
 
     def read(self, path: str, *, limit_bytes: int, cancel: Cancel) -> bytes:
         return self._source_of(path).read(path, limit_bytes=limit_bytes, cancel=cancel)
@@ -285,12 +289,7 @@ class BundleSource:
         return any(path in folder.files for folder in self.folders)
 
     def _listed(self, path: str) -> list[tuple[BundleFolder, BundlePiece]]:
-        return [
-            (folder, piece)
-            for folder in self.folders
-            for piece in folder.bundle.pieces
-            if blob_path(piece.digest) == path
-        ]
+        return self._listings.get(path, [])
 
     def _pieces(self, path: str) -> list[tuple[BundleFolder, BundlePiece]]:
         """Pieces that are here in the length that they should have."""
