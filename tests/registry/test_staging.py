@@ -13,8 +13,9 @@ from typing import TypedDict
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from securesystemslib.signer import CryptoSigner, Key
+from securesystemslib.signer import CryptoSigner, Key, Signature
 
 from bbj_desktop.core.errors import NotFoundError, PublishError, RollbackError, TrustError
 from bbj_desktop.core.network import Network
@@ -595,6 +596,28 @@ def test_a_key_kept_elsewhere_signs_by_its_address(people: People, state: Path, 
     (people.online / "timestamp-1.key").unlink()
     refresh_timestamp(people.folder, people.online, PASSPHRASE)
     assert people.versions(state) == ["2026.1"]
+
+
+def test_a_token_that_cannot_sign_is_said(people: People) -> None:
+    class PulledOut(CryptoSigner):
+        def sign(self, payload: bytes) -> Signature:
+            message = f"no token for {len(payload)} bytes"
+            raise OSError(message)
+
+    signer = PulledOut(Ed25519PrivateKey.generate())
+
+    class Token:
+        def signers(self, _role: str) -> Sequence[CryptoSigner]:
+            return (signer,)
+
+    rotate(people.folder, people.place / "stage", "timestamp", add=[PublicKey.of("timestamp", signer.public_key)])
+    people.sign(people.place / "stage", "Anna")
+    people.sign(people.place / "stage", "Björn")
+    people.publish(people.place / "stage")
+    publisher = Publisher(people.folder, Token())
+    publisher.ledger.load()
+    with pytest.raises(PublishError, match="can't sign 'timestamp'"):
+        publisher.ledger.refresh()
 
 
 @pytest.mark.parametrize("uri", ["nosuchkind:1", "file2:/nowhere/key.pem"])

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from securesystemslib.signer import Signer
-from tuf.api.exceptions import RepositoryError
+from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
 from tuf.api.metadata import (
     DelegatedRole,
     Delegations,
@@ -62,6 +62,17 @@ def in_order(roles: Iterable[str]) -> list[str]:
     """Roles in the order in which they are written: root, targets, channels."""
     top = [Root.type, Targets.type]
     return sorted(dict.fromkeys(roles), key=lambda name: (top.index(name) if name in top else len(top), name))
+
+
+def add_signature(metadata: Metadata[Any], role: str, signer: Signer) -> None:
+    """Signs. Raises PublishError, e.g. when a token was pulled out."""
+    try:
+        metadata.sign(signer, append=True)
+    except UnsignedMetadataError as error:
+        raise PublishError(
+            f"The key {signer.public_key.keyid[:16]} can't sign {role!r}: {error.__cause__ or error}.",
+            hint="Is the token plugged in, or the key service reachable?",
+        ) from error
 
 
 def _nothing(path: Path) -> None:
@@ -292,7 +303,7 @@ class Ledger:
         signed.expires = self.end_of(role)
         metadata: Metadata[Any] = Metadata(signed)
         for signer in self._signers_of(role):
-            metadata.sign(signer, append=True)
+            add_signature(metadata, role, signer)
         return metadata.to_bytes(COMPACT)
 
     def _signers_of(self, role: str) -> list[Signer]:

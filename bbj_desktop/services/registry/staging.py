@@ -34,7 +34,7 @@ from bbj_desktop.services.registry.chain import Chain, channel_names, demand, pa
 from bbj_desktop.services.registry.findings import Demand
 from bbj_desktop.services.registry.keys import Signers
 from bbj_desktop.services.registry.layout import INITIAL_ROOT, TARGETS, blob_path, catalogue_target
-from bbj_desktop.services.registry.ledger import COMPACT, Ledger, Lifetimes, in_order, versioned
+from bbj_desktop.services.registry.ledger import COMPACT, Ledger, Lifetimes, add_signature, in_order, versioned
 from bbj_desktop.services.registry.root import identity_of
 from bbj_desktop.services.transfer.source import parts_of
 
@@ -142,7 +142,7 @@ class Stage:
                     continue
                 mine += 1
                 if signer.public_key.keyid not in self._signed_by(name):
-                    metadata.sign(signer, append=True)
+                    add_signature(metadata, name, signer)
                     added.append((name, signer.public_key.keyid))
         if not mine:
             raise PublishError(
