@@ -339,16 +339,20 @@ def _base(address: str) -> httpx.URL:
         url = httpx.URL(address.rstrip("/") + "/")
     except httpx.InvalidURL as error:
         raise UserInputError(f"{address!r} isn't a web address: {error}.") from error
-    if not url.host or url.query or url.fragment or not _has_port(url):
+    if url.query or url.fragment or not _can_be_asked_for(url):
         raise UserInputError(
             f"{address!r} isn't the address of a registry.", hint="It looks like https://models.example.org/bbj-coder."
         )
     return url
 
 
-def _has_port(url: httpx.URL) -> bool:
-    """httpx takes any number for a port."""
-    return url.port is None or 0 < url.port < 2**16
+def _can_be_asked_for(url: httpx.URL) -> bool:
+    """Whether a connection can be tried: httpx takes any number for a port and labels of any length in a name."""
+    try:
+        url.raw_host.decode("ascii").encode("idna")  # as socket.getaddrinfo does
+    except UnicodeError:
+        return False
+    return bool(url.host) and (url.port is None or 0 < url.port < 2**16)
 
 
 def tls_context(network: Network) -> ssl.SSLContext:
@@ -424,7 +428,7 @@ def _headers(offset: int, length: int | None, validator: str | None) -> dict[str
 
 def _redirected(url: httpx.URL, response: httpx.Response, what: str) -> httpx.URL:
     target = url.join(response.headers["location"])
-    if target.scheme not in {"http", "https"} or not target.host or not _has_port(target):
+    if target.scheme not in {"http", "https"} or not _can_be_asked_for(target):
         raise ServerError(f"{what} is redirected to an address that can't be used.", status=response.status_code)
     if url.scheme == "https" and target.scheme == "http":
         raise ConnectError(
