@@ -156,7 +156,7 @@ def _show_mirror(screen: Screen, result: RegistryVerifyResult) -> None:
     found = result.mirror
     for each in found.problems:
         screen.line(f"{each.trouble:<11}  {each.path}: {each.text}")
-    read = f"{found.files} files ({format_bytes(found.read_bytes)}), {found.releases} releases"
+    read = f"{found.files} files ({format_bytes(found.read_bytes)}), releases: {found.releases}"
     screen.line(f"{found.address}: {'sound' if result.sound else 'NOT SOUND'}; {read}")
     if found.identity:
         screen.line(f"Identity: {found.identity}")

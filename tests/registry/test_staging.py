@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from securesystemslib.signer import CryptoSigner, Key, Signature
 
-from bbj_desktop.core.errors import NotFoundError, PublishError, RollbackError, TrustError
+from bbj_desktop.core.errors import ExpiredError, NotFoundError, PublishError, RollbackError, TrustError
 from bbj_desktop.core.network import Network
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.services.registry.changes import changes_of
@@ -572,6 +572,23 @@ def test_a_clock_past_the_timestamp_s_end_signs_only_when_somebody_says_that_it_
     )
     sure.ledger.load()
     assert sure.ledger.refresh() > later
+
+
+def test_a_registry_that_ended_long_ago_comes_back(published: Publication, state: Path, tmp_path: Path) -> None:
+    copy = published.copy(tmp_path / "copy")
+    later = datetime.now(UTC) + timedelta(days=800)  # all is over, the root too
+    source = open_source(str(copy.folder), Network())
+    Registry.open(source, state, initial_root=copy.root).refresh(Cancel())
+    reader = Registry.open(source, state, initial_root=copy.root, now=lambda: later)
+    with pytest.raises(ExpiredError):
+        reader.refresh(Cancel())
+    keys, terms = KeyFolder(copy.keys, PASSPHRASE), Terms(clock_is_right=True)
+    publisher = Publisher(copy.folder, keys, now=lambda: later, terms=terms)
+    publisher.ledger.load()
+    publisher.ledger.commit("root", "targets", "beta", "stable")
+    assert [offer.release.version for offer in reader.offering("stable", Cancel(), app_version="1.0.0").offers] == [
+        "2026.1"
+    ]
 
 
 # keys that are kept elsewhere

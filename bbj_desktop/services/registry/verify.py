@@ -145,7 +145,6 @@ class _Check:
 
     def _blob(self, path: str, file: FileReference, *, is_index: bool, done: int, total: int) -> None:
         digest, length, kept = hashlib.sha256(), 0, bytearray()
-        self.seen.add(path)
         with self._source.stream(path, cancel=self._cancel) as stream:
             for piece in stream:
                 self._cancel.check()
@@ -157,6 +156,7 @@ class _Check:
                 digest.update(piece)
                 if is_index and length <= MAX_INDEX_BYTES:
                     kept += piece
+        self.seen.add(path)
         self.read_bytes += length
         self._report(Transfer(done_bytes=done + min(length, file.length_bytes), total_bytes=total))
         if length != file.length_bytes:
