@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.campaign.campaign import AGAIN_BYTES, Campaign, Kill, campaign, execute
 
+LEAST_KILLS = 200  # that must have been made before ``--seconds`` may end it
+
 
 def main() -> int:
     """Prints the figures. Returns 1 when a promise was broken or a step not hit."""
@@ -28,11 +30,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the random times and of the order")
     parser.add_argument("--every", type=int, default=1, help="kill before every n-th step only, and 5 random times")
     parser.add_argument("--operation", action="append", help="only this one; may be given several times")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="kill no longer than this")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kill campaign ü") as below, campaign(Path(below)) as ready:
         kills = _planned(ready, arguments.kills, arguments.every, arguments.seed, arguments.operation)
-        seconds = execute(ready, kills, lambda text: print(text, flush=True))
-        return _report(ready, seconds, arguments.every, arguments.seed, arguments.operation)
+        seconds = execute(ready, kills, lambda text: print(text, flush=True), longest_s=arguments.seconds)
+        return _report(ready, seconds, arguments)
 
 
 def _planned(ready: Campaign, wanted: int, every: int, seed: int, only: list[str] | None) -> list[Kill]:
@@ -42,7 +45,8 @@ def _planned(ready: Campaign, wanted: int, every: int, seed: int, only: list[str
     return [kill for kill in kills if only is None or kill.operation in only]
 
 
-def _report(ready: Campaign, seconds: float, every: int, seed: int, only: list[str] | None) -> int:
+def _report(ready: Campaign, seconds: float, arguments: argparse.Namespace) -> int:
+    every, seed, only, longest_s = arguments.every, arguments.seed, arguments.operation, arguments.seconds
     figures = {name: each for name, each in ready.figures.items() if only is None or name in only}
     print(f"\n{'operation':12} {'steps':>6} {'hit':>6} {'kills':>6} {'too late':>9} {'came again':>12} {'broken':>7}")
     for name, each in figures.items():
@@ -55,6 +59,8 @@ def _report(ready: Campaign, seconds: float, every: int, seed: int, only: list[s
     failures = [failure for each in figures.values() for failure in each.failures]
     for failure in failures:
         print(f"\n{failure}", file=sys.stderr)
+    if kills >= LEAST_KILLS and seconds > longest_s:
+        return 1 if failures else 0
     missed = [name for name, each in figures.items() if len(each.hit) < each.steps // every * 0.98]
     for name in missed:
         print(f"Not every step of {name} was hit.", file=sys.stderr)

@@ -143,10 +143,15 @@ def campaign(below: Path) -> Iterator[Campaign]:
         yield prepared
 
 
-def execute(ready: Campaign, kills: Sequence[Kill], told: Callable[[str], None]) -> float:
-    """Carries out kills; returns the seconds that they took."""
+def execute(
+    ready: Campaign, kills: Sequence[Kill], told: Callable[[str], None], *, longest_s: float = float("inf")
+) -> float:
+    """Carries out kills, until all are done or ``longest_s`` are over; returns the seconds that they took."""
     begun = time.monotonic()
     for number, each in enumerate(kills, start=1):
+        if time.monotonic() - begun > longest_s:
+            told(f"The time is over: {number - 1} of {len(kills)} kills.")
+            break
         ready.kill(each)
         if number % 100 == 0:
             told(f"{number} of {len(kills)} kills")
