@@ -357,7 +357,7 @@ def _declare_bundle(commands: _Commands) -> None:
     export.add_argument("--profile", metavar="FILE", help="what the machine of this saved profile is recommended")
     export.add_argument("--volume-size", metavar="SIZE", help="cut it into folders of at most this size, e.g. 4GB")
     take = bundle.add("import", "bundle:import_", "verify a bundle, or volumes in any order, and take over what is new")
-    take.add_argument("folder", nargs="+", metavar="DIR", help="a bundle, a volume, or a folder of volumes")
+    take.add_argument("folder", nargs="+", metavar="DIR", help="a bundle, a volume, or what they lie on")
     take.add_argument("--root", metavar="FILE", help="the registry's root file, if it isn't trusted yet")
     take.add_argument("--fingerprint", metavar="DIGEST", help="the fingerprint that root must have; asks no question")
     take.add_argument("--install", action="store_true", help="install the best of it for this machine, too")

@@ -134,6 +134,14 @@ def test_the_store_serves_an_export_that_the_registry_can_no_longer_serve(
     assert staff.export(tmp_path / "drei").contents[0].digest == digest
 
 
+def test_a_stick_may_be_named_instead_of_the_bundle_on_it(
+    staff: Desk, hospital: Desk, stick: Path, publication: Publication
+) -> None:
+    staff.export(stick)
+    (stick.parent / "System Volume Information").mkdir()
+    assert hospital.import_(stick.parent, root=publication.root).models[0].whole
+
+
 def test_a_folder_that_is_no_bundle_is_named(hospital: Desk, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="holds no whole bundle"):
         hospital.import_(tmp_path)

@@ -145,15 +145,15 @@ def find_bundles(paths: Sequence[Path]) -> tuple[BundleFolder, ...]:
 
 
 def _documents(path: Path) -> list[tuple[Path, Path]]:
-    """(folder, its document) of a bundle, a volume, or a folder of volumes."""
+    """(folder, its document) of a bundle or a volume, or of those that lie in a folder or on a stick."""
     if not path.is_dir():
         raise NotFoundError(f"There is no folder {path}.", hint="Is the stick there?")
     try:
-        places = [path, *sorted(place for place in path.glob("volume-*") if place.is_dir() and not place.is_symlink())]
+        places = [path, *sorted(place for place in path.iterdir() if place.is_dir() and not place.is_symlink())]
     except OSError as error:
         raise StoreAccessError(f"{path} can't be read: {error.strerror}.") from error
     found = [
-        (place, place / name) for place in places for name in (BUNDLE_FILE, VOLUME_FILE) if (place / name).is_file()
+        (place, place / name) for place in places for name in (BUNDLE_FILE, VOLUME_FILE) if _is_there(place / name)
     ]
     if not found:
         raise NotFoundError(
@@ -161,6 +161,13 @@ def _documents(path: Path) -> list[tuple[Path, Path]]:
             hint="If its export was interrupted, export it again to the same folder: what is there is kept.",
         )
     return found
+
+
+def _is_there(document: Path) -> bool:
+    try:
+        return document.is_file()
+    except OSError:
+        return False  # a folder of the system's on the stick
 
 
 def _open(path: Path, document: Path) -> BundleFolder:
