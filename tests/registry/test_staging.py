@@ -250,7 +250,7 @@ def test_a_folder_that_is_no_stage_is_said(tmp_path: Path) -> None:
 
 
 def test_a_stage_does_not_overwrite_another(people: People, stage: Path) -> None:
-    with pytest.raises(PublishError, match="isn't empty"):
+    with pytest.raises(PublishError, match="isn't a new folder"):
         renew(people.folder, people.online, PASSPHRASE, "stable", terms=Terms(stage=stage))
 
 

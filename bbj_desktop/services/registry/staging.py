@@ -236,6 +236,12 @@ class StagingLedger(Ledger):
         self._purpose = purpose
         self._added: dict[str, bytes] = {}
 
+    def load(self) -> None:
+        """As of the ledger; and the stage must be a new folder, which is said before gigabytes are hashed for it."""
+        if self._stage.exists() and not (self._stage.is_dir() and not any(self._stage.iterdir())):
+            raise PublishError(f"{self._stage} isn't a new folder.", hint="Name a new folder for the stage.")
+        super().load()
+
     def demand_signers(self, *roles: str) -> None:
         """Nobody has to be here; the stage goes to them."""
         for role in roles:
@@ -248,10 +254,8 @@ class StagingLedger(Ledger):
         self.channel(channel).targets[name] = info
 
     def commit(self, *roles: str) -> None:
-        """Writes the stage. Raises PublishError where there is one already."""
+        """Writes the stage. Raises PublishError."""
         self.check_clock()
-        if self._stage.exists() and any(self._stage.iterdir()):
-            raise PublishError(f"{self._stage} isn't empty.", hint="Name a new folder for the stage.")
         versions = {}
         for name in in_order(roles):
             signed = self.role(name)
