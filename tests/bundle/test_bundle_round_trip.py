@@ -12,6 +12,7 @@ from bbj_desktop.actions import bundling, registering
 from bbj_desktop.actions.recommending import read_offering
 from bbj_desktop.core.errors import NotFoundError, NoTrustedRootError
 from bbj_desktop.core.progress import Cancel, Event, Remark, Step, silent
+from bbj_desktop.services.registry.bundle_writing import write_order
 from bbj_desktop.services.registry.client import Registry
 from bbj_desktop.services.registry.layout import blob_path
 from bbj_desktop.services.registry.publish import renew
@@ -214,3 +215,14 @@ def test_a_newer_bundle_updates_the_mirror_on_the_machine(
     staff.export(tmp_path / "Februar")
     assert not hospital.import_(tmp_path / "Februar").newer_known
     assert [offer.release.version for offer in read_offering(hospital.context, Cancel()).offers] == ["2026.2"]
+
+
+def test_a_mirror_is_written_so_that_it_can_be_read_at_every_moment() -> None:
+    paths = [
+        "metadata/timestamp.json",
+        "metadata/2.root.json",
+        "blobs/sha256/ab/x",
+        "metadata/3.snapshot.json",
+        "targets/a",
+    ]
+    assert sorted(paths, key=write_order) == [paths[2], paths[4], paths[3], paths[1], paths[0]]

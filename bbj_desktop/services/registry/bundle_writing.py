@@ -157,7 +157,9 @@ def put(place: Path, content: bytes, disk: Disk) -> None:
 
 
 def write_order(path: str) -> tuple[int, str]:
-    """Sort key: the timestamp behind the metadata, that behind everything else."""
+    """Sort key by which a mirror can be read at every moment: blobs, targets, metadata, roots, the timestamp last."""
     if path == TIMESTAMP:
-        return 2, path
-    return int(path.startswith(f"{METADATA}/")), path
+        return 3, path
+    if path.startswith(f"{METADATA}/"):
+        return 2 if path.endswith(".root.json") else 1, path
+    return 0, path
