@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from bbj_desktop.services.registry.client import Registry
+from tests.fakes.people import People
+from tests.fakes.published import Publication
 from tests.fakes.registry import Open, RegistrySimulator
 
 
@@ -28,3 +30,27 @@ def open_registry(simulator: RegistrySimulator, state: Path) -> Open:
         return Registry.open(simulator, state, initial_root=simulator.initial_root, now=lambda: simulator.now)
 
     return open_it
+
+
+@pytest.fixture(scope="session")
+def published_twice(tmp_path_factory: pytest.TempPathFactory) -> Publication:
+    """A registry with 2026.1 in stable and 2026.2 in beta, made once."""
+    publication = Publication.create(tmp_path_factory.mktemp("published"))
+    publication.publish("2026.1", channel="stable")
+    publication.publish("2026.2", channel="beta", seed=7)
+    return publication
+
+
+@pytest.fixture
+def people(tmp_path: Path, published_twice: Publication) -> People:
+    """Anna, Björn and Çelik hold the first, second and third key of each role that people sign."""
+    publication = published_twice.copy(tmp_path / "Ämter")
+    people = People(publication, tmp_path / "Leute hier")
+    for number, person in enumerate(("Anna", "Björn", "Çelik"), start=1):
+        people.of(person).mkdir(parents=True)
+        for role in ("root", "targets", "stable"):
+            key = publication.keys / f"{role}-{number}.key"
+            if key.exists():
+                key.rename(people.of(person) / key.name)
+    publication.keys.rename(people.online)
+    return people
