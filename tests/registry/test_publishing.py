@@ -96,6 +96,13 @@ class Makers:
             measure=no_engine,
         )
 
+    def withdraw(self, channel: str, reason: str) -> None:
+        model, role, size, version = NAME["model"], NAME["role"], NAME["size"], NAME["version"]
+        withdraw(
+            self.folder, self.keys, PASSPHRASE, channel, model=model, role=role, size=size, version=version,
+            reason=reason,
+        )  # fmt: skip
+
     def promote(self, *, tiers: TierTable | None = None) -> Release:
         model, role, size, version = NAME["model"], NAME["role"], NAME["size"], NAME["version"]
         return promote(
@@ -278,7 +285,7 @@ def test_what_is_not_there_cannot_be_promoted(makers: Makers) -> None:
 
 def test_a_withdrawn_release_is_offered_no_more(makers: Makers, state: Path) -> None:
     makers.publish(makers.draft())
-    withdraw(makers.folder, makers.keys, PASSPHRASE, "beta", **NAME, reason="It invents methods.")
+    makers.withdraw("beta", "It invents methods.")
     offering = makers.offering(state)
     assert offering.offers == ()
     assert offering.catalogue.entries[0].withdrawn == "It invents methods."
@@ -286,7 +293,7 @@ def test_a_withdrawn_release_is_offered_no_more(makers: Makers, state: Path) -> 
 
 def test_a_withdrawn_release_is_not_promoted(makers: Makers) -> None:
     makers.publish(makers.draft())
-    withdraw(makers.folder, makers.keys, PASSPHRASE, "beta", **NAME, reason="It invents methods.")
+    makers.withdraw("beta", "It invents methods.")
     with pytest.raises(PublishError, match="It invents methods"):
         makers.promote()
 
@@ -295,7 +302,7 @@ def test_what_was_withdrawn_is_never_offered_again(makers: Makers) -> None:
     draft = makers.draft()
     makers.publish(draft)
     makers.promote()
-    withdraw(makers.folder, makers.keys, PASSPHRASE, "stable", **NAME, reason="It invents methods.")
+    makers.withdraw("stable", "It invents methods.")
     with pytest.raises(PublishError, match="withdrawn from stable"):
         makers.promote()
     with pytest.raises(PublishError, match="withdrawn from stable"):
@@ -327,7 +334,7 @@ def test_a_later_release_keeps_the_tier_table(makers: Makers, state: Path) -> No
 def test_withdrawing_needs_a_reason(makers: Makers) -> None:
     makers.publish(makers.draft())
     with pytest.raises(PublishError, match="reason"):
-        withdraw(makers.folder, makers.keys, PASSPHRASE, "beta", **NAME, reason=" ")
+        makers.withdraw("beta", " ")
 
 
 def test_the_timestamp_says_when_it_was_signed(makers: Makers) -> None:
