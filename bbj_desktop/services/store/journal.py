@@ -116,8 +116,9 @@ class Journal:
         try:
             self._disk.unlink(path)
         except StoreAccessError:
-            if path.parent.name != "blobs":  # Windows keeps a file that an engine has open: it stays as a leftover
+            if path.parent.name != "blobs" or path.suffix == ".json":
                 raise
+            # Windows keeps a model's file that an engine has open: it stays as a leftover
         self._disk.fsync_folder(path.parent)
 
     def _write(self, entry: Entry) -> None:
