@@ -68,6 +68,8 @@ def repair(
     damaged = damaged_chunks(file, index, report, cancel)
     if not damaged and _length_of(file) == index.file.length_bytes:
         _demand_whole(file, index, cancel)
+        if any(file.parent.glob(f"{file.name}.part*")):  # one that was killed at its very end
+            fetch(sources, path, index, file, report, cancel, limits=limits, disk=disk)  # tidies up, finding all here
         return Repaired(0, 0)
     damaged_bytes = sum(index.chunks[number].length_bytes for number in damaged)
     told = f"Damaged: {len(damaged)} of {len(index.chunks)} parts, {format_bytes(damaged_bytes)}."
