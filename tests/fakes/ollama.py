@@ -230,7 +230,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(200, {"models": [{**self._entry(name), "size_vram": 0} for name in names]})
 
     def _body(self, method: str) -> dict[str, Any]:
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        raw = self._drain()
         body = json.loads(raw) if raw else {}
         self.fake.bodies[self.path] = body
         required, allowed = FIELDS.get((method, self.path), (frozenset(), frozenset()))
@@ -241,8 +241,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.fake.problems += [f"{method} {self.path} {problem}" for problem in problems]
         return dict(body)
 
-    def _drain(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    def _drain(self) -> bytes:
+        length = int(self.headers.get("Content-Length") or 0)
+        raw = self.rfile.read(length)
+        if len(raw) < length:  # the client was killed between head and body
+            raise ConnectionResetError
+        return raw
 
     # -- blobs
 
