@@ -46,21 +46,21 @@ class Lock:
 
 # The first one is resolved freely, the others follow its versions.
 LOCKS = (
-    Lock("dev.txt", "Everything that the tests and checks need.", extras=("embedded", "ui", "dev"), build=True),
+    Lock("dev.txt", "Everything that the tests and checks need.", extras=("embedded", "ui", "mcp", "data", "dev"), build=True),
     Lock("core.txt", "The command line alone; chat through an Ollama."),
-    Lock("app.txt", "What a release carries: command line, embedded engine and window.", extras=("embedded", "ui")),
+    Lock("app.txt", "What a release carries: command line, embedded engine, window, MCP.", extras=("embedded", "ui", "mcp")),
     Lock("demo.txt", "What scripts/demo.py installs before the project itself.", extras=("embedded",), build=True),
     Lock(
         "freeze.txt",
         "What scripts/freeze.py packages, and PyInstaller.",
-        extras=("embedded", "ui"),
+        extras=("embedded", "ui", "mcp"),
         build=True,
         more=("pyinstaller",),
     ),
     Lock(
         "trainer.txt",
         "What training needs besides PyTorch. Install the machine's PyTorch first, then this with --no-deps.",
-        extras=("trainer",),
+        extras=("trainer", "data"),
         without=("torch",),
     ),
     Lock(
