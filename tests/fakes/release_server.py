@@ -227,6 +227,7 @@ class _Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else content waits up to 40 ms until the head is acknowledged
     owner: ReleaseServer
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
