@@ -168,11 +168,12 @@ class Registry:
             raise min(failures, key=_gravity)
         self.remarks = tuple(map(_set_aside, self.sources, failures))
 
-    def _refreshed_from(self, source: Source, cancel: Cancel) -> View:
+    def _refreshed_from(self, source: Source, cancel: Cancel, *, as_signed: bool = False) -> View:
         from bbj_desktop.services.registry.trust import SourceFetcher, View
 
         now = self._now()
-        view = View(SourceFetcher(source), self._state, self._initial_root, address=source.address, time=now)
+        fetcher, address = SourceFetcher(source), source.address
+        view = View(fetcher, self._state, self._initial_root, address=address, time=now, as_signed=as_signed)
         view.refresh(cancel)
         _write_whole(self._state / CHECKED_FILE, now.isoformat().encode())
         return view

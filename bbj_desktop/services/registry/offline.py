@@ -3,7 +3,8 @@
 Two things differ from a mirror on the network, and nothing else does:
 
 - metadata that has expired is a matter of policy: ``warn`` accepts it and says how old it is, ``block`` refuses it.
-  Nobody can carry a stick every few days; what freezing could hide is said instead.
+  Nobody can carry a stick every few days; what freezing could hide is said instead. Its age is that of the signed time
+  in the verified timestamp, and what had expired by then was never good.
 - when this machine has seen newer metadata than the mirror holds, its own is used: signatures, thresholds and the least
   versions seen always hold, and a file is accepted when that newer metadata still names its digest.
 """
@@ -20,7 +21,6 @@ from bbj_desktop.core.errors import ExpiredError, NotFoundError, RollbackError, 
 from bbj_desktop.core.progress import Cancel, Remark
 from bbj_desktop.services.registry.client import Registry
 from bbj_desktop.services.registry.layout import METADATA, TIMESTAMP
-from bbj_desktop.services.registry.timestamp import MAX_TIMESTAMP_BYTES, expires_said, issued_said
 from bbj_desktop.services.transfer.source import ByteStream, Source
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class OfflineRegistry(Registry):
     def _is_offline(self, source: Source) -> bool:
         return self.offline is None or source.address in self.offline
 
-    def _refreshed_from(self, source: Source, cancel: Cancel) -> View:
-        if not self._is_offline(source):
+    def _refreshed_from(self, source: Source, cancel: Cancel, *, as_signed: bool = False) -> View:
+        if as_signed or not self._is_offline(source):
             return self._from_the_network(source, cancel)
         try:
             return self._judged(source, cancel)
@@ -76,46 +76,29 @@ class OfflineRegistry(Registry):
             raise
 
     def _judged(self, source: Source, cancel: Cancel) -> View:
-        timestamp = source.read(TIMESTAMP, limit_bytes=MAX_TIMESTAMP_BYTES, cancel=cancel)
-        issued, expires, now = issued_said(timestamp), expires_said(timestamp), self._now()
+        """Whoever holds updates back on the network isn't helped by an old stick: then nothing is forgiven."""
+        forgiving = self.expiry == "warn" and not self._suspicious
         try:
-            view = super()._refreshed_from(source, cancel)
-            expired = None
+            view = super()._refreshed_from(source, cancel, as_signed=forgiving)
         except ExpiredError as error:
-            if self.expiry == "block":
-                raise ExpiredError(
-                    f"{error.message} The setting bundle_expiry is block.",
-                    hint="Bring a newer bundle, or ask whoever administers this machine to set bundle_expiry to warn.",
-                ) from error
-            if self._suspicious or issued is None or issued >= now:
-                raise  # whoever holds updates back on the network isn't helped by an old stick
-            with self._clock_at(issued):
-                view = super()._refreshed_from(source, cancel)
-            expired = error
-        self._notes = tuple(_notes(now, issued, expires, expired))
+            if self.expiry == "warn":
+                raise
+            raise ExpiredError(
+                f"{error.message} The setting bundle_expiry is block.",
+                hint="Bring a newer bundle, or ask whoever administers this machine to set bundle_expiry to warn.",
+            ) from error
+        self._notes = (_note(self._now(), view.issued, view.expires),)
         return view
 
-    @contextmanager
-    def _clock_at(self, time: datetime) -> Iterator[None]:
-        """Judges expiry as of the moment at which the metadata was signed: then all of it was good."""
-        now, self._now = self._now, lambda: time
-        try:
-            yield
-        finally:
-            self._now = now
 
-
-def _notes(
-    now: datetime, issued: datetime | None, expires: datetime | None, expired: ExpiredError | None
-) -> Iterator[Remark]:
+def _note(now: datetime, issued: datetime | None, expires: datetime) -> Remark:
+    """How old a verified state is."""
     age = f"signed {_ago(now, issued)} ({issued:%Y-%m-%d})" if issued is not None else "of unknown age"
-    if expired is None:
-        yield Remark(f"Read offline: the registry's state was {age}.")
-        return
-    over = f"expired {_ago(now, expires)}" if expires is not None and expires < now else "expired"
-    yield Remark(
-        f"Read offline: the registry's state was {age} and has {over}. Newer releases and withdrawals may be missing: "
-        "bring a newer bundle.",
+    if now < expires:
+        return Remark(f"Read offline: the registry's state was {age}.")
+    return Remark(
+        f"Read offline: the registry's state was {age} and has expired {_ago(now, expires)}. Newer releases and "
+        "withdrawals may be missing: bring a newer bundle.",
         "warning",
     )
 

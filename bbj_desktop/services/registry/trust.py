@@ -52,7 +52,7 @@ from bbj_desktop.core.errors import (
 )
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.services.registry.layout import METADATA, TARGETS, TIMESTAMP
-from bbj_desktop.services.registry.updater import TrustedUpdater
+from bbj_desktop.services.registry.updater import TrustedUpdater, signed_time
 from bbj_desktop.services.transfer.source import Source
 
 FORBIDDEN = 403
@@ -216,6 +216,7 @@ class View:
         initial_root: The first trusted root.
         address: For messages.
         time: The operating system's time (UTC), see ``TrustedUpdater``; None judges no expiry.
+        as_signed: See ``TrustedUpdater``.
 
     Raises:
         TrustError: The metadata isn't what was signed; each attack has its own class.
@@ -232,6 +233,7 @@ class View:
         *,
         address: str,
         time: datetime | None,
+        as_signed: bool = False,
     ) -> None:
         self._fetcher = fetcher
         self._address = address
@@ -239,7 +241,9 @@ class View:
         with translated(address):
             (state / METADATA).mkdir(parents=True, exist_ok=True)
             self._targets.mkdir(exist_ok=True)
-            self._updater = TrustedUpdater(state / METADATA, fetcher, LIMITS, initial_root=initial_root, time=time)
+            self._updater = TrustedUpdater(
+                state / METADATA, fetcher, LIMITS, initial_root=initial_root, time=time, as_signed=as_signed
+            )
 
     def refresh(self, cancel: Cancel) -> None:
         """Brings the metadata up to date, from the root down. Raises as the class says, and Cancelled."""
@@ -260,6 +264,11 @@ class View:
         """When this state stops being accepted: the earliest end of timestamp and snapshot (UTC)."""
         trusted = self._updater.trusted
         return min(trusted.timestamp.expires, trusted.snapshot.expires)
+
+    @property
+    def issued(self) -> datetime | None:
+        """When this state was signed (UTC), as its verified timestamp says; None when it doesn't, or can't be right."""
+        return signed_time(self._updater.trusted)
 
     def read(self, target: str, cancel: Cancel, *, source: Source | None = None) -> bytes:
         """Reads a signed file, from the cache when it is there unchanged.

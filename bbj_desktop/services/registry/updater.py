@@ -11,7 +11,7 @@ import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tuf.api.exceptions import RepositoryError
+from tuf.api.exceptions import ExpiredMetadataError, RepositoryError
 from tuf.api.metadata import Snapshot, Timestamp
 from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 from tuf.ngclient.config import EnvelopeType, UpdaterConfig
@@ -34,6 +34,8 @@ class TrustedUpdater(Updater):
         initial_root: The first trusted root; every later one is reached from it again, through the cached ones.
         time: The operating system's time (UTC). Expiry is judged at the later of it and the signed time of the newest
             timestamp that is trusted. None judges no expiry.
+        as_signed: Judges expiry at the signed time of the timestamp that comes, once it is verified: what was good
+            when it was signed is good, however long ago that is. ``time`` counts only where none was signed.
 
     Attributes:
         trusted: What was verified so far.
@@ -47,6 +49,7 @@ class TrustedUpdater(Updater):
         *,
         initial_root: bytes,
         time: datetime | None,
+        as_signed: bool = False,
     ) -> None:
         super().__init__(
             str(metadata),
@@ -57,7 +60,9 @@ class TrustedUpdater(Updater):
             bootstrap=initial_root,
         )
         self._judges_expiry = time is not None
-        self.trusted.reference_time = time or NEVER
+        self._as_signed = as_signed
+        self._time = time or NEVER
+        self.trusted.reference_time = NEVER if as_signed else self._time
 
     @property
     def trusted(self) -> TrustedMetadataSet:
@@ -68,8 +73,19 @@ class TrustedUpdater(Updater):
         self._fetcher = fetcher
 
     def _load_timestamp(self) -> None:
+        if self._as_signed:
+            super()._load_timestamp()
+            self._judge_as_signed()
+            return
         self._not_before(self._cached())
         super()._load_timestamp()
+
+    def _judge_as_signed(self) -> None:
+        """Root and timestamp, after the timestamp told the time; the walk judges what comes after them itself."""
+        self.trusted.reference_time = signed_time(self.trusted) or self._time
+        for signed in (self.trusted.root, self.trusted.timestamp):
+            if signed.is_expired(self.trusted.reference_time):
+                raise ExpiredMetadataError(f"{signed.type}.json is expired")
 
     def _load_snapshot(self) -> None:
         super()._load_snapshot()
