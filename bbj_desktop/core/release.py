@@ -8,15 +8,19 @@ parts, and one *variant* for each quantisation with the numbers that decide whet
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import accumulate
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from bbj_desktop.core.documents import parse_document
 
-RELEASE_FORMAT = 1
+RELEASE_FORMAT = 2
+"""The newest. 2 has adapters, and is written only where a release has one: everything else stays readable by older
+programs, and none of them takes a base without its adapter for the whole."""
 CATALOGUE_FORMAT = 1
 CHUNK_INDEX_FORMAT = 1
 
@@ -27,6 +31,8 @@ Size = Annotated[str, StringConstraints(pattern=r"^\d{1,4}(\.\d{1,2})?[mb]$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6}){0,3}(-[a-z0-9]{1,16})?$")]
 """Version of a release, e.g. ``2026.1`` or ``2026.2-rc1``: letters that an Ollama tag may carry, no ``+``."""
 Quantisation = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9_]{1,15}$")]
+ADAPTER_SUFFIX = "_LORA"
+"""Ends the name of a variant that is a base with an adapter: ``Q4_K_M_LORA``."""
 
 
 class _Document(BaseModel):
@@ -105,21 +111,67 @@ class FitRow(_Document):
     compute_bytes: Annotated[int, Field(ge=0)]
 
 
-class Variant(_Document):
-    """One GGUF of a release.
+class Part(_Document):
+    """One file of a variant that is fetched chunk by chunk.
 
     Attributes:
-        quantisation: e.g. ``Q4_K_M``.
         file: The GGUF.
         chunk_index: Digests of its chunks; fetched only on install.
-        fit_table: The publisher's table, by rising context length; may be empty (then formulas decide).
+    """
+
+    file: FileReference
+    chunk_index: FileReference
+
+
+class Adapter(Part):
+    """A LoRA adapter: a small GGUF (``general.type`` is ``adapter``) that an engine lays over a model's weights.
+
+    Attributes:
+        weights_bytes: Bytes of its tensors: what it takes of memory beside the model.
+        rank: The highest rank of its matrices.
+    """
+
+    weights_bytes: Annotated[int, Field(ge=1)]
+    rank: Annotated[int, Field(ge=1)]
+
+
+class Variant(Part):
+    """A model of a release: one GGUF, or a base GGUF with an adapter over it.
+
+    The base of an adapter may be the same file in every release: then only the adapter is fetched.
+
+    Attributes:
+        quantisation: E.g. ``Q4_K_M``; with an adapter that of the base and ``_LORA``.
+        adapter: What is laid over ``file``; None where ``file`` is the whole model.
+        architecture: Of ``file``.
+        fit_table: The publisher's table for ``file``, by rising context length; may be empty (then formulas decide).
     """
 
     quantisation: Quantisation
-    file: FileReference
-    chunk_index: FileReference
     architecture: Architecture
+    adapter: Adapter | None = None
     fit_table: tuple[FitRow, ...] = ()
+
+    @model_validator(mode="after")
+    def _name_tells_adapters(self) -> Self:
+        if (self.adapter is not None) != self.quantisation.endswith(ADAPTER_SUFFIX):
+            raise ValueError(f"{ADAPTER_SUFFIX} ends the names of variants with an adapter, and of no others")
+        return self
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The files that it is made of, the model first."""
+        return (self,) if self.adapter is None else (self, self.adapter)
+
+    @property
+    def length_bytes(self) -> int:
+        """Of all its files."""
+        return sum(part.file.length_bytes for part in self.parts)
+
+    @property
+    def weights_quantisation(self) -> str:
+        """How the model's own weights are quantised: ``Q4_K_M`` of ``Q4_K_M_LORA``."""
+        return self.quantisation.removesuffix(ADAPTER_SUFFIX)
 
 
 class BaseModelCard(_Document):
@@ -190,7 +242,7 @@ class ReleaseTexts(_Document):
         min_app_version: The oldest BBj Desktop that may install it.
     """
 
-    format: int = RELEASE_FORMAT
+    format: int = 1
     model: Name
     role: Role
     size: Size
@@ -225,8 +277,19 @@ class Release(ReleaseTexts):
             raise ValueError("two variants have the same quantisation")
         return self
 
+    @model_validator(mode="after")
+    def _adapters_have_their_format(self) -> Self:
+        if self.format < format_of(self.variants):
+            raise ValueError("adapters need format 2")
+        return self
+
     def variant(self, quantisation: str) -> Variant | None:
         return next((variant for variant in self.variants if variant.quantisation == quantisation), None)
+
+
+def format_of(variants: Iterable[Variant]) -> int:
+    """The format of a manifest with these variants: the oldest that says all of it."""
+    return 2 if any(variant.adapter is not None for variant in variants) else 1
 
 
 class CatalogueEntry(_Document):
@@ -335,16 +398,24 @@ class ChunkIndex(_Document):
 
     Attributes:
         file: The whole file.
+        split: Lengths of the files that it is cut into in the registry, in order, in bytes; empty: it is one.
     """
 
     format: int = CHUNK_INDEX_FORMAT
     file: FileReference
     chunks: Annotated[tuple[Chunk, ...], Field(min_length=1)]
+    split: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=9_999)] = ()
 
     @model_validator(mode="after")
     def _covers_the_file(self) -> Self:
         if sum(chunk.length_bytes for chunk in self.chunks) != self.file.length_bytes:
             raise ValueError("the chunks don't add up to the file")
+        if self.split:
+            borders = set(accumulate(chunk.length_bytes for chunk in self.chunks))
+            if len(self.split) == 1 or not borders.issuperset(ends := tuple(accumulate(self.split))):
+                raise ValueError("the file isn't split at borders of chunks")
+            if ends[-1] != self.file.length_bytes:
+                raise ValueError("the parts don't add up to the file")
         return self
 
 

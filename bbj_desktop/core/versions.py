@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bbj_desktop.core.release import Offer, Quantisation, Release, Role, Variant
+from bbj_desktop.core.release import Offer, Part, Quantisation, Release, Role, Variant
 
-INSTALLED_FORMAT = 1
+INSTALLED_FORMAT = 2
+"""The newest. 2 has an adapter, and is written for such versions only."""
 
 
 class Registration(BaseModel):
@@ -39,6 +40,7 @@ class InstalledVersion(BaseModel):
 
     Attributes:
         path: The verified GGUF.
+        adapter_path: The verified adapter that belongs over it; None where ``path`` is the whole model.
         registry: Identity of the registry it came from.
         context_length: Tokens of context it is set up for here.
         active: Whether the aliases of its model and size point to it.
@@ -48,10 +50,11 @@ class InstalledVersion(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    format: int = INSTALLED_FORMAT
+    format: int = 1
     release: Release
     quantisation: Quantisation
     path: Path
+    adapter_path: Path | None = None
     channel: str
     registry: str
     context_length: Annotated[int, Field(ge=1)]
@@ -61,9 +64,25 @@ class InstalledVersion(BaseModel):
     activated_at: datetime | None = None
     pinned: bool = False
 
+    @model_validator(mode="after")
+    def _adapters_have_their_format(self) -> Self:
+        variant = self.release.variant(self.quantisation)
+        wanted = variant is not None and variant.adapter is not None
+        if wanted != (self.adapter_path is not None):
+            raise ValueError("adapter_path is for variants with an adapter, and for no others")
+        if wanted and self.format < 2:  # noqa: PLR2004 - the format that brought adapters
+            raise ValueError("adapters need format 2")
+        return self
+
     @property
     def key(self) -> str:
         return version_key_of(self.release, self.quantisation)
+
+    @property
+    def files(self) -> tuple[tuple[Part, Path], ...]:
+        """The signed parts of it with their places here, the model first."""
+        paths = (self.path,) if self.adapter_path is None else (self.path, self.adapter_path)
+        return tuple(zip(self.variant.parts, paths, strict=True))
 
     @property
     def variant(self) -> Variant:

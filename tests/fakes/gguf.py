@@ -68,13 +68,18 @@ def tiny_gguf(
 
 
 def write_gguf(
-    entries: Mapping[str, Value], shapes: Mapping[str, tuple[tuple[int, ...], int]], *, seed: int = 1
+    entries: Mapping[str, Value],
+    shapes: Mapping[str, tuple[tuple[int, ...], int]],
+    *,
+    seed: int = 1,
+    contents: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """A GGUF of these metadata and of tensors with random bytes.
 
     Args:
         entries: Metadata; whole numbers are written as uint32, lists as arrays of strings or of int32.
         shapes: Shape (row length first) and ggml type of each tensor, a key of ``BLOCKS``.
+        contents: Bytes of tensors that shall not be random.
     """
     header = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(entries))
     header += b"".join(_string(key) + _value(value) for key, value in entries.items())
@@ -82,7 +87,7 @@ def write_gguf(
     data = b""
     for name, (shape, kind) in shapes.items():
         header += _string(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, len(data))
-        data += _padded(random_bytes(_tensor_bytes(shape, kind)))
+        data += _padded((contents or {}).get(name) or random_bytes(_tensor_bytes(shape, kind)))
     return _padded(header) + data
 
 

@@ -27,7 +27,7 @@ _UPSTREAM_RUNNER = (0, 30)  # ollama.md:3 `From 0.30 on Ollama runs GGUFs with a
 FIELDS: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {
     ("POST", "/api/create"): (
         frozenset({"model", "files"}),
-        frozenset({"template", "system", "parameters", "license", "stream"}),
+        frozenset({"template", "system", "parameters", "license", "stream", "adapters"}),
     ),
     ("POST", "/api/show"): (frozenset({"model"}), frozenset()),
     ("POST", "/api/copy"): (frozenset({"source", "destination"}), frozenset()),
@@ -68,10 +68,12 @@ class Model:
     system: str
     parameters: Mapping[str, Any]
     licences: tuple[str, ...]
+    adapter: str | None = None
 
     @property
     def digest(self) -> str:
-        text = json.dumps([self.blob, self.template, self.system, dict(self.parameters), self.licences], sort_keys=True)
+        parts = [self.blob, self.template, self.system, dict(self.parameters), self.licences, self.adapter]
+        text = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -122,7 +124,11 @@ class FakeOllama:
     @property
     def rewrites(self) -> bool:
         """ollama.md:16 `New versions rewrite every model GGUF`."""
-        return tuple(int(part) for part in self.version.split("-")[0].split(".")[:2]) >= _UPSTREAM_RUNNER
+        return self.numbers >= _UPSTREAM_RUNNER
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return tuple(int(part) for part in self.version.split("-")[0].split("."))
 
     def stop(self) -> None:
         """Goes away as a server does that is ended."""
@@ -300,6 +306,9 @@ class _Handler(BaseHTTPRequestHandler):
             path = f"/models/blobs/{digest.replace(':', '-')}"
             self._stream([{"error": f"open {path}: no such file or directory"}])
             return None
+        wrong = self._wrong_with(body.get("adapters"))
+        if wrong:
+            return self._json(400, {"error": wrong})
         content = self.fake.blobs[digest]
         if not content.startswith(b"GGUF") and self.fake.rewrites:  # ollama.md:62 `bad GGUF (new)`
             return self._json(500, {"error": "failed to validate GGUF with llama-quantize: exit status 1"})
@@ -309,6 +318,21 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         self._stream(self._creation(name, digest, body))
         return None
+
+    def _wrong_with(self, adapters: Mapping[str, str] | None) -> str:
+        # ollama.md:18 `"adapters":{}`, and `only one adapter is currently supported`
+        if adapters is None:
+            return ""
+        if not adapters or not all(name.endswith(".gguf") for name in adapters):
+            return "unknown type"
+        if self.fake.numbers >= (0, 34, 1):
+            return "ADAPTER is not supported"  # ollama.md:19 `reported to reject`; its words aren't recorded
+        if len(adapters) > 1:
+            return "only one adapter is currently supported"
+        (digest,) = adapters.values()
+        if digest not in self.fake.blobs:
+            return f"open /models/blobs/{digest.replace(':', '-')}: no such file or directory"
+        return "" if b"adapter" in self.fake.blobs[digest][:4096] else "not an adapter"
 
     def _creation(self, name: str, digest: str, body: dict[str, Any]) -> Iterator[dict[str, str]]:
         """ollama.md:14 `{"status":"parsing GGUF"}`. The model is there before "success", not if it breaks off."""
@@ -324,6 +348,7 @@ class _Handler(BaseHTTPRequestHandler):
             system=body.get("system", ""),
             parameters=body.get("parameters", {}),
             licences=(licences,) if isinstance(licences, str) else tuple(licences),
+            adapter=next(iter(body.get("adapters", {}).values()), None),
         )
         yield {"status": "success"}
 
@@ -343,7 +368,7 @@ class _Handler(BaseHTTPRequestHandler):
         if model is None:
             return self._unknown(body["model"])
         shown = {
-            "modelfile": f"# Modelfile\n\nFROM /var/lib/models/blobs/{model.blob.replace(':', '-')}\nTEMPLATE …\n",
+            "modelfile": f"# Modelfile\n\n{_layers(model)}TEMPLATE …\n",
             "parameters": "\n".join(_printed(model.parameters)),
             "template": model.template,
             "details": {"family": "llama"},
@@ -493,3 +518,9 @@ def _printed(parameters: Mapping[str, Any]) -> Iterable[str]:
         for item in value if isinstance(value, list) else [value]:
             literal = f'"{item}"' if isinstance(item, str) else f"{item:g}"
             yield f"{name:<30} {literal}"
+
+
+def _layers(model: Model) -> str:
+    """The lines of a Modelfile that name blobs."""
+    named = [("FROM", model.blob), *([("ADAPTER", model.adapter)] if model.adapter else [])]
+    return "".join(f"{what} /var/lib/models/blobs/{digest.replace(':', '-')}\n" for what, digest in named)

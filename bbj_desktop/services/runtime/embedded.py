@@ -106,6 +106,7 @@ class EmbeddedRuntime:
             context_length=version.context_length,
             chat_template=version.release.prompt.jinja_template,
             threads=self._threads or good_thread_count(),
+            adapter=version.adapter_path,
         )
         with self._lock:
             if self._engine is not None and self._engine.alive and self._engine.config == config:

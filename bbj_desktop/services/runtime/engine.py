@@ -46,12 +46,14 @@ class EngineConfig:
         context_length: Tokens.
         chat_template: Jinja; empty takes the GGUF's own.
         threads: Of the processor.
+        adapter: A LoRA adapter over the model; None for none.
     """
 
     model: Path
     context_length: int
     chat_template: str
     threads: int
+    adapter: Path | None = None
 
 
 class Engine(Protocol):
@@ -161,7 +163,8 @@ class _Alarm(threading.Timer):
 
 
 def _host_config(config: EngineConfig, key: str) -> HostConfig:
-    return HostConfig(str(config.model), config.context_length, config.chat_template, config.threads, key)
+    adapter = "" if config.adapter is None else str(config.adapter)
+    return HostConfig(str(config.model), config.context_length, config.chat_template, config.threads, key, adapter)
 
 
 def _spawn(state: Path) -> tuple[subprocess.Popen[str], Path]:

@@ -41,6 +41,7 @@ class HostConfig:
         chat_template: Jinja; empty takes the GGUF's own.
         threads: For decoding and prefill.
         key: Asked for in every request.
+        adapter: Path of a LoRA adapter over the model; empty for none.
     """
 
     model: str
@@ -48,6 +49,7 @@ class HostConfig:
     chat_template: str
     threads: int
     key: str
+    adapter: str = ""
 
     def to_line(self) -> str:
         return json.dumps(asdict(self)) + "\n"
@@ -115,6 +117,8 @@ def _parameters(xllamacpp: Any, config: HostConfig) -> Any:
     parameters.model.path = config.model
     parameters.n_ctx = config.context_length
     parameters.n_parallel = 1
+    if config.adapter:
+        parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(config.adapter, 1.0)]
     parameters.cpuparams.n_threads = config.threads
     parameters.cpuparams_batch.n_threads = config.threads
     if config.chat_template:

@@ -130,15 +130,14 @@ class OllamaRuntime:
             StoreError: The model file isn't whole.
             Cancelled: By ``cancel``. What is unfinished is mended the next time.
         """
-        path = weights_of(version)
+        weights_of(version)
         cancel.check()
         self._usable_version()
         served = self._as_registered(version)
         if served is None:
-            self._upload(version, path, report, cancel)
-            report(Step("create", f"Registering {version.key} with Ollama"))
-            for _ in self._api.create(creation_of(version), cancel):
-                cancel.check()
+            for part, path in version.files:
+                self._upload(version, part.file.digest, path, report, cancel)
+            self._create(version, report, cancel)
             served = self._verify(version)
         if served is not None and served != version.variant.file.digest:
             report(Remark(f"Ollama rewrote the file of {version.key}: it serves {served}."))
@@ -151,8 +150,20 @@ class OllamaRuntime:
             served_digest=served,
         )
 
-    def _upload(self, version: InstalledVersion, path: Path, report: Report, cancel: Cancel) -> None:
-        digest = version.variant.file.digest
+    def _create(self, version: InstalledVersion, report: Report, cancel: Cancel) -> None:
+        report(Step("create", f"Registering {version.key} with Ollama"))
+        try:
+            for _ in self._api.create(creation_of(version), cancel):
+                cancel.check()
+        except EngineRefusedError as error:
+            if version.variant.adapter is None or not _is_about_adapters(error):
+                raise
+            raise EngineRefusedError(
+                f"This Ollama takes no adapters, which {version.key} has: {error.message}",
+                hint="Install the release's whole variant, or use the embedded engine (--runtime embedded).",
+            ) from error
+
+    def _upload(self, version: InstalledVersion, digest: str, path: Path, report: Report, cancel: Cancel) -> None:
         if not self._api.has_blob(digest, cancel):
             report(Step("upload", f"Handing {version.key} to Ollama"))
             self._api.upload(path, digest, report, cancel)
@@ -243,6 +254,10 @@ class OllamaRuntime:
 
     def unload(self, version: InstalledVersion) -> None:
         self._api.unload(version.key)
+
+
+def _is_about_adapters(error: EngineRefusedError) -> bool:
+    return "adapter" in error.message.lower()
 
 
 def _finished(watch: Stopwatch, line: ChatLine) -> Finished:

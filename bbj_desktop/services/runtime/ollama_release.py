@@ -15,6 +15,7 @@ Parameter = float | str
 """Ollama knows numbers and strings; whole numbers come back as floats."""
 
 _DIGEST = re.compile(r"^FROM\s.*sha256-([0-9a-f]{64})\s*$", re.MULTILINE)
+_ADAPTER = re.compile(r"^ADAPTER\s.*sha256-([0-9a-f]{64})\s*$", re.MULTILINE)
 
 
 def parameters_of(version: InstalledVersion) -> dict[str, Any]:
@@ -50,6 +51,9 @@ def creation_of(version: InstalledVersion) -> dict[str, Any]:
     }
     if prompt.system:
         body["system"] = prompt.system
+    adapter = version.variant.adapter
+    if adapter is not None:  # left out otherwise: to an empty one Ollama says 400 "unknown type"
+        body["adapters"] = {"adapter.gguf": adapter.file.digest}
     return body
 
 
@@ -111,6 +115,9 @@ def differences_from(version: InstalledVersion, shown: Mapping[str, Any]) -> tup
         found.append("the template")
     if shown.get("system", "") != prompt.system:
         found.append("the system prompt")
+    adapter = version.variant.adapter
+    if served_adapters(shown.get("modelfile", "")) != (() if adapter is None else (adapter.file.digest,)):
+        found.append("the adapter")
     wanted = {
         name: _sorted([_normal(item) for item in (value if isinstance(value, list) else [value])])
         for name, value in parameters_of(version).items()
@@ -128,3 +135,8 @@ def served_digest(modelfile: str) -> str | None:
     """Digest of the weights that a model's Modelfile names (``FROM …/blobs/sha256-…``); None when it names none."""
     match = _DIGEST.search(modelfile)
     return f"sha256:{match.group(1)}" if match else None
+
+
+def served_adapters(modelfile: str) -> tuple[str, ...]:
+    """Digests of the adapters that a model's Modelfile names (``ADAPTER …/blobs/sha256-…``)."""
+    return tuple(f"sha256:{match}" for match in _ADAPTER.findall(modelfile))

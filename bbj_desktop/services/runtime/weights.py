@@ -1,4 +1,4 @@
-"""The file that a runtime is given."""
+"""The files that a runtime is given."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ _AGAIN = "Install the version again: what is still good of it isn't downloaded t
 
 
 def weights_of(version: InstalledVersion) -> Path:
-    """The GGUF of an installed version, looked at before an engine meets it. Its bytes were verified when it was
-    installed; here only what can be seen at once is checked.
+    """The GGUF of an installed version, looked at before an engine meets it, and its adapter too. Their bytes were
+    verified when it was installed; here only what can be seen at once is checked.
 
     Raises:
         NotFoundError: It is gone.
         StoreError: It has another length than the signed one.
         StoreAccessError: It can't be looked at.
     """
-    expected = version.variant.file.length_bytes
-    try:
-        found = version.path.stat().st_size
-    except FileNotFoundError as error:
-        raise NotFoundError(f"The model file of {version.key} is gone: {version.path}.", hint=_AGAIN) from error
-    except OSError as error:
-        raise StoreAccessError(f"The model file of {version.key} can't be read: {error}.", hint=_AGAIN) from error
-    if found != expected:
-        raise StoreError(
-            f"The model file of {version.key} has {found} bytes instead of {expected}: {version.path}.", hint=_AGAIN
-        )
+    for part, path in version.files:
+        _check(version.key, path, part.file.length_bytes)
     return version.path
+
+
+def _check(key: str, path: Path, expected: int) -> None:
+    try:
+        found = path.stat().st_size
+    except FileNotFoundError as error:
+        raise NotFoundError(f"The model file of {key} is gone: {path}.", hint=_AGAIN) from error
+    except OSError as error:
+        raise StoreAccessError(f"The model file of {key} can't be read: {error}.", hint=_AGAIN) from error
+    if found != expected:
+        raise StoreError(f"The model file of {key} has {found} bytes instead of {expected}: {path}.", hint=_AGAIN)
