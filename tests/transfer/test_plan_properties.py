@@ -26,11 +26,13 @@ CHUNKS = st.frozensets(st.integers(0, len(INDEX.chunks) - 1))
 def test_runs_are_each_missing_chunk_once_and_in_order(lengths: list[int], here: set[int], streams: int) -> None:
     here &= set(range(len(lengths)))
     board = Board(lengths, here, streams=streams)
-    runs = []
+    brought = []
     while run := board.take():
-        runs.append(run)
-        assert run == list(range(run[0], run[-1] + 1))
-    assert [number for run in runs for number in run] == sorted(set(range(len(lengths))) - here)
+        assert list(run) == list(range(run[0], run[-1] + 1))
+        while run:
+            brought.append(run[0])
+            board.verified(run)
+    assert brought == sorted(set(range(len(lengths))) - here)
 
 
 @settings(deadline=None)

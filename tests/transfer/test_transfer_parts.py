@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,14 +40,42 @@ def test_a_torn_line_does_not_count() -> None:
 def test_runs_cover_each_missing_chunk_once(lengths: list[int], data: st.DataObject) -> None:
     verified = data.draw(st.sets(st.integers(0, len(lengths) - 1)))
     board = Board(lengths, verified, streams=2)
-    taken: list[int] = []
+    runs: list[deque[int]] = []
     while run := board.take():
-        assert run == list(range(run[0], run[0] + len(run)))
-        taken += run
-    assert taken == [number for number in range(len(lengths)) if number not in verified]
-    for number in taken:
-        board.verified(number)
+        runs.append(run)
+        if data.draw(st.booleans()):
+            board.verified(data.draw(st.sampled_from([run for run in runs if run])))
+        assert all(list(run) == list(range(run[0], run[0] + len(run))) for run in runs if run)
+    taken = sorted(number for run in runs for number in run)
+    assert len(taken) == len(set(taken))
+    for run in runs:
+        while run:
+            board.verified(run)
     assert board.complete
+
+
+def test_an_idle_thread_takes_over_the_rear_half_of_the_longest_run() -> None:
+    board = Board([1] * 8, set(), streams=1)
+    slow = board.take()
+    runs = [board.take() for _ in range(3)]
+    assert list(slow) == [0, 1, 2, 3]
+    assert [list(run) for run in runs] == [[4, 5], [6], [7]]
+    assert list(board.take()) == [2, 3]
+    assert list(slow) == [0, 1]
+
+
+def test_the_chunk_that_a_thread_is_at_stays_with_it() -> None:
+    board = Board([1], set(), streams=2)
+    assert list(board.take()) == [0]
+    assert not board.take()
+
+
+def test_the_run_of_a_server_without_ranges_stays_whole() -> None:
+    board = Board([1] * 4, set(), streams=2)
+    run = board.take()
+    board.take_rest(run)
+    assert list(run) == [0, 1, 2, 3]
+    assert not board.take()
 
 
 def _rates(samples: list[tuple[float, int]]) -> list[Transfer]:

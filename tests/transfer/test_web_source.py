@@ -307,13 +307,3 @@ def test_a_redirect_to_something_else_is_refused(server: ReleaseServer, source: 
 def test_an_address_that_is_none_is_refused(address: str) -> None:
     with pytest.raises(UserInputError):
         open_source(address, QUICK)
-
-
-def test_a_fast_server_is_read_in_large_pieces(server: ReleaseServer, source: Source) -> None:
-    server.files = {"file": bytes(8_000_000)}
-    with source.stream("file", cancel=Cancel()) as stream:
-        pieces = []
-        for piece in stream:
-            pieces.append(len(piece))
-            time.sleep(0.002)  # lets more than the customary 64 KiB come together
-    assert max(pieces) > 128 * 1024

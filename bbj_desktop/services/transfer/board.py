@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Sequence
 from itertools import accumulate
 
-_MAX_RUN_BYTES = 64 * 1024 * 1024
+_MAX_RUN_BYTES = 256 * 1024 * 1024  # proxies that look for viruses hold an answer back until they have it whole
 
 
 class Board:
     """The chunks of one file, each free, taken or verified.
 
     A thread takes a *run*: neighbouring free chunks that one request brings. Runs are long at first and shorter towards
-    the end, so that the threads end together; they come from the front, so that the file grows from its beginning.
+    the end, so that the threads end together; they come from the front, so that the file grows from its beginning. When
+    none is free, a thread takes over the rear half of the longest run of another: a slow mirror doesn't hold up the
+    end. The first chunk of a run, which its thread is at, stays with it.
 
     Attributes:
         lengths: Bytes of each chunk.
@@ -31,35 +34,44 @@ class Board:
         self._free = [number for number in range(len(self.lengths)) if number not in self._verified]
         self._free.reverse()
         self._verified_bytes = sum(self.lengths[number] for number in self._verified)
+        self._runs: list[deque[int]] = []
         self._changed = threading.Condition()
         self._ranges = False
 
-    def take(self) -> list[int]:
-        """A run of chunk numbers; empty when none is free."""
+    def take(self) -> deque[int]:
+        """A run of chunk numbers; empty when there is none to be had. Only the board shortens it: see ``verified``."""
         with self._changed:
-            run: list[int] = []
+            run: deque[int] = deque()
             free_bytes = sum(self.lengths[number] for number in self._free)
             limit = min(_MAX_RUN_BYTES, free_bytes // (2 * self._streams))
             while self._free and self._continues(run, limit):
                 run.append(self._free.pop())
+            run = run or self._taken_over()
+            self._runs = [each for each in (*self._runs, run) if each]
             return run
 
-    def _continues(self, run: list[int], limit: int) -> bool:
+    def _taken_over(self) -> deque[int]:
+        longest = max(self._runs, key=len, default=deque[int]())
+        return deque(reversed([longest.pop() for _ in range(len(longest) // 2)]))
+
+    def _continues(self, run: deque[int], limit: int) -> bool:
         if not run:
             return True
         number = self._free[-1]
         taken = self.offsets[number] - self.offsets[run[0]]
         return number == run[-1] + 1 and taken + self.lengths[number] <= limit
 
-    def take_rest(self) -> list[int]:
-        """All free chunks, for a server that knows no ranges."""
+    def take_rest(self, run: deque[int]) -> None:
+        """Adds all free chunks to a run, for a server that knows no ranges; nothing of it can be taken over."""
         with self._changed:
-            rest = self._free[::-1]
+            run.extend(self._free[::-1])
             self._free.clear()
-            return rest
+            self._runs = [each for each in self._runs if each is not run]
 
-    def verified(self, number: int) -> None:
+    def verified(self, run: deque[int]) -> None:
+        """The first chunk of a run is here."""
         with self._changed:
+            number = run.popleft()
             self._verified.add(number)
             self._verified_bytes += self.lengths[number]
             self._changed.notify_all()

@@ -41,7 +41,7 @@ def translate(error: Exception, what: str) -> TransportError:
     match error:
         case httpx.ConnectTimeout() | httpx.PoolTimeout():
             return ConnectError(f"No connection to {what} within the time limit.", hint="Check the network.")
-        case httpx.TimeoutException():
+        case httpx.TimeoutException() | TimeoutError():
             return StalledError(f"{what} sends nothing any more.", hint="Check the network and try again.")
         case httpx.ProxyError():
             return ConnectError(f"The proxy on the way to {what} refuses: {detail}.", hint=_PROXY_HINT)

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bbj_desktop.core.errors import NoSpaceError, StoreAccessError
+from bbj_desktop.core.errors import Cancelled, NoSpaceError, StoreAccessError
 from bbj_desktop.core.progress import Cancel, Remark, Report
 from bbj_desktop.core.release import ChunkIndex
 from bbj_desktop.services.locking import FileLock
@@ -34,6 +34,7 @@ from bbj_desktop.services.transfer.worker import Worker
 __all__ = ["Donor", "Fetched", "Limits", "bytes_missing", "fetch"]
 
 _POLL_S = 0.1
+_SYNC_BYTES = 64 * 2**20  # so much may wait in memory for the disk
 _GRACE_S = 2.0  # seconds that a thread may take to end after it was told to: one that connects can't be woken
 
 
@@ -229,14 +230,14 @@ class _Download:
         if self.board.complete:
             return
         forget = self._cancel.on_cancel(self._stop.cancel)
-        pool = ThreadPoolExecutor(self._limits.streams, thread_name_prefix="download")
-        running: list[Future[None]] = []
+        pool = ThreadPoolExecutor(self._limits.streams + 1, thread_name_prefix="download")
+        running: list[Future[None]] = [pool.submit(self._sync_what_came)]
         try:
             self._start_worker(pool, running)
             while not self.board.complete:
                 self.board.wait(_POLL_S)
                 self._raise_failure(running)
-                if self.board.ranges and len(running) < self._limits.streams:
+                if self.board.ranges and len(self._workers) < self._limits.streams:
                     self._start_worker(pool, running)
                 self._show()
         finally:
@@ -245,9 +246,20 @@ class _Download:
             wait(running, timeout=_GRACE_S)
             pool.shutdown(wait=False)
 
+    def _sync_what_came(self) -> None:
+        """Makes bytes last while others still come: the disk works meanwhile, and isn't waited for at the end."""
+        synced_bytes = self.board.verified_bytes
+        with self._partial.open() as file, suppress(Cancelled):
+            while not self.board.complete:
+                self._stop.wait(_POLL_S)
+                came_bytes = self.board.verified_bytes
+                if came_bytes - synced_bytes >= _SYNC_BYTES:
+                    file.fsync()
+                    synced_bytes = came_bytes
+
     def _start_worker(self, pool: ThreadPoolExecutor, running: list[Future[None]]) -> None:
         worker = Worker(
-            len(running),
+            len(self._workers),
             self._mirrors,
             self._path,
             self._index,

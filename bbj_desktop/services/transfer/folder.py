@@ -53,6 +53,16 @@ class FolderStream:
             self._left -= len(piece)
             yield piece
 
+    def read_into(self, buffer: memoryview) -> int:
+        """Fills a buffer with what comes next; 0 at the end. Not to be mixed with iterating."""
+        self._cancel.check()
+        try:
+            count = self._file.readinto(buffer[: self._left])  # type: ignore[attr-defined] # BinaryIO lacks it
+        except OSError as error:
+            raise TransportError(f"{self._where} can't be read any further: {error.strerror}.") from error
+        self._left -= count
+        return int(count)
+
 
 class FolderSource:
     """One mirror of a registry that is a folder.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bbj_desktop.core.errors import FormatError
 from bbj_desktop.core.progress import Cancel
@@ -32,6 +32,36 @@ class ByteStream(Protocol):
     @property
     def validator(self) -> str | None: ...
     def __iter__(self) -> Iterator[bytes]: ...
+
+
+@runtime_checkable
+class FillsBuffers(Protocol):
+    """What a ByteStream offers besides when its bytes can go straight to where they are needed."""
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Fills ``buffer`` with what comes next, at least one byte, and tells how many; 0 at the end."""
+        ...
+
+
+class _Pieces:
+    """Fills buffers from a stream that only hands out pieces."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._pieces = iter(stream)
+        self._rest = memoryview(b"")
+
+    def read_into(self, buffer: memoryview) -> int:
+        if not self._rest:
+            self._rest = memoryview(next(filter(None, self._pieces), b""))
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+def filling(stream: ByteStream) -> FillsBuffers:
+    """A stream as one that fills buffers; from then on it isn't iterated by anyone else."""
+    return stream if isinstance(stream, FillsBuffers) else _Pieces(stream)
 
 
 class Source(Protocol):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpcore
 import httpx
 import truststore
 
@@ -36,10 +35,7 @@ from bbj_desktop.services.transfer.source import parts_of
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _WHO_ARE_YOU = frozenset({401, 403})
 _SMALL_BODY_BYTES = 64 * 1024  # a redirect's body up to this is read, so that the connection can be used again
-_RECEIVED_BYTES = 512 * 1024  # read from a socket at once
-
-# httpcore's own 64 KiB keep the interpreter busy with 16,000 small pieces a GiB, while other threads wait to hash
-httpcore.HTTP11Connection.READ_NUM_BYTES = _RECEIVED_BYTES
+_LARGE_BYTES = 16 * 1024 * 1024  # from here on it pays to read past httpx, although that costs the connection
 
 
 class Line:
@@ -125,7 +121,10 @@ class WebStream:
         etag = response.headers.get("etag", "")
         self.validator = etag if etag.startswith('"') else None
         self._pieces = response.iter_raw()
+        self._rest = memoryview(b"")
         self._left = int(response.headers.get("content-length", -1))
+        self._socket = _socket_of(response) if self._left >= _LARGE_BYTES else None
+        self._bypassed = False
         self._pace = pace
         self._guard = guard
 
@@ -140,9 +139,41 @@ class WebStream:
             self._pace.add(time.monotonic() - begun, len(piece))
             yield piece
 
+    def read_into(self, buffer: memoryview) -> int:
+        """Fills a buffer with what comes next: at least one byte, 0 at the end. Not to be mixed with iterating.
+
+        Most of a large answer goes from the socket into the buffer, past httpx and its parser, which copy each byte
+        three times into memory that is new each time: that costs more than hashing it. What they have read beyond the
+        head comes through them first. They don't see the end of such an answer, so its connection isn't used again.
+        """
+        begun = time.monotonic()
+        with self._guard():
+            count = self._receive(buffer) if self._bypassed else self._take(buffer)
+        self._pace.add(time.monotonic() - begun, count)
+        return count
+
+    def _take(self, buffer: memoryview) -> int:
+        if not self._rest:
+            self._rest = memoryview(next(filter(None, self._pieces), b""))
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        self._left -= count
+        self._bypassed = self._socket is not None and not self._rest and self._left > 0
+        return count
+
+    def _receive(self, buffer: memoryview) -> int:
+        if self._socket is None or self._left == 0:
+            return 0
+        count = self._socket.recv_into(buffer, min(len(buffer), self._left))
+        if count == 0:
+            raise httpx.RemoteProtocolError("the server hung up")
+        self._left -= count
+        return count
+
     def finish(self) -> None:
         """Lets an answer that was read to its last byte see its end: only then is its connection used again."""
-        if self._left == 0:
+        if self._left == 0 and not self._bypassed:
             for _ in self._pieces:
                 pass
 
@@ -321,6 +352,19 @@ class WebSource:
             self._context = self._context or tls_context(self._network)
             context = self._context
         return Line(make_client(self._network, context))
+
+
+def _socket_of(response: httpx.Response) -> socket.socket | None:
+    """The socket that an answer's bytes come from as they are; None when they are framed or wrapped once more.
+
+    Its time limit is what httpx set for reading the head.
+    """
+    stream = response.extensions.get("network_stream")
+    if stream is None or "transfer-encoding" in response.headers:
+        return None
+    found = stream.get_extra_info("socket")
+    wrapped = stream.get_extra_info("ssl_object") is not None and not isinstance(found, ssl.SSLSocket)  # TLS in TLS
+    return found if isinstance(found, socket.socket) and not wrapped else None
 
 
 def drop(response: httpx.Response) -> None:

@@ -22,9 +22,10 @@ from bbj_desktop.services.transfer.board import Board
 from bbj_desktop.services.transfer.mirrors import Mirrors
 from bbj_desktop.services.transfer.partial import Partial
 from bbj_desktop.services.transfer.patience import Limits, Patience, Throttle, may_pass
-from bbj_desktop.services.transfer.source import ByteStream
+from bbj_desktop.services.transfer.source import ByteStream, filling
 
-_PIECE_BYTES = 128 * 1024  # at least so much is hashed and written at once: few system calls, little memory
+_BUFFER_BYTES = 256 * 1024  # of each thread; small enough to stay in a processor's cache
+_PIECE_BYTES = 128 * 1024  # at least so much is hashed and written at once: few system calls
 
 
 class Worker:
@@ -73,10 +74,11 @@ class Worker:
         self._source = mirrors.pick(number)
         self._patience = Patience(limits)
         self._validator: str | None = None
+        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
 
     def run(self) -> None:
         with self._partial.open() as file:
-            while run := deque(self._board.take()):
+            while run := self._board.take():
                 self._bring(run, file)
 
     def _bring(self, run: deque[int], file: DiskFile) -> None:
@@ -117,7 +119,7 @@ class Worker:
 
     def _ask(self, run: deque[int], file: DiskFile) -> None:
         """One request for a run; each verified chunk leaves the run."""
-        first, last = run[0], run[-1]
+        first, last = run[0], run[-1]  # another thread may take over the rear: then this answer is left early
         offset = self._board.offsets[first]
         length = self._board.offsets[last] + self._board.lengths[last] - offset
         with self._source.stream(
@@ -127,13 +129,13 @@ class Worker:
             if stream.ranged:
                 self._board.grant_ranges()
             else:
-                run.extend(self._board.take_rest())
-            reader = _Reader(stream, self._path, self._count)
+                self._board.take_rest(run)
+            reader = _Reader(stream, self._path, self._buffer, self._count)
             while run:
                 reader.skip_to(self._board.offsets[run[0]])
                 self._verify(run[0], reader, file)
                 self._partial.add(run[0])
-                self._board.verified(run.popleft())
+                self._board.verified(run)
                 self._patience.reset()
 
     def _look_at(self, stream: ByteStream) -> None:
@@ -169,41 +171,36 @@ class Worker:
 
 
 class _Reader:
-    """Hands out exactly as many bytes of a stream as asked for, in pieces of a good size; ``count`` is told all."""
+    """Hands out exactly as many bytes of a stream as asked for, in pieces of a good size; ``count`` is told all.
 
-    def __init__(self, stream: ByteStream, what: str, count: Callable[[int], None]) -> None:
+    A piece lies in ``buffer`` and is good until the next one is asked for.
+    """
+
+    def __init__(self, stream: ByteStream, what: str, buffer: memoryview, count: Callable[[int], None]) -> None:
+        self._stream = filling(stream)
         self._count = count
-        self._pieces = iter(stream)
         self._position = stream.offset
         self._what = what
-        self._rest = memoryview(b"")
+        self._buffer = buffer
 
     def skip_to(self, offset: int) -> None:
         for _ in self.pieces(offset - self._position):
             pass
 
-    def pieces(self, count: int) -> Iterator[bytes | memoryview]:
+    def pieces(self, count: int) -> Iterator[memoryview]:
         while count > 0:
-            piece = self._some(count)
+            piece = self._some(min(count, len(self._buffer)))
             count -= len(piece)
             self._position += len(piece)
             yield piece
 
-    def _some(self, count: int) -> bytes | memoryview:
-        """At most ``count`` bytes; fewer only when a good size has come. What comes in that size isn't copied."""
-        parts: list[memoryview] = []
+    def _some(self, count: int) -> memoryview:
+        """At most ``count`` bytes; fewer only when a good size has come."""
         length = 0
         while length < min(count, _PIECE_BYTES):
-            part = (self._rest or self._next())[: count - length]
-            self._rest = self._rest[len(part) :]
-            parts.append(part)
-            length += len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def _next(self) -> memoryview:
-        piece = next(self._pieces, None)
-        if piece is None:
-            raise TransportError(f"{self._what} ended before its end.", hint="Try again.")
-        self._count(len(piece))
-        self._rest = memoryview(piece)
-        return self._rest
+            came = self._stream.read_into(self._buffer[length:count])
+            if came == 0:
+                raise TransportError(f"{self._what} ended before its end.", hint="Try again.")
+            self._count(came)
+            length += came
+        return self._buffer[:length]
