@@ -7,6 +7,7 @@ from argparse import Namespace
 
 from bbj_desktop.actions.chatting import Conversation, open_conversation
 from bbj_desktop.actions.versions import list_versions
+from bbj_desktop.cli.checking import answer_checked
 from bbj_desktop.cli.describe import statistics_line
 from bbj_desktop.cli.naming import find_installed
 from bbj_desktop.cli.results import AskResult, ChatResult
@@ -23,7 +24,7 @@ def ask(session: Session) -> Outcome:
     """One question, one answer. The answer alone goes to stdout, as it comes; its figures go to stderr."""
     question = _question(session)
     conversation = _open(session)
-    result = _answer(session, conversation, question, session.interrupts.cancel)
+    result = _answer_as_wanted(session, conversation, question, session.interrupts.cancel)
     if result.statistics.stop_reason == "cancelled":
         raise Cancelled
     if not session.screen.json:
@@ -73,7 +74,7 @@ def _turn(session: Session, conversation: Conversation, question: str) -> int:
     screen = session.screen
     try:
         with session.interrupts.stoppable() as cancel:
-            result = _answer(session, conversation, question, cancel)
+            result = _answer_as_wanted(session, conversation, question, cancel)
     except EngineError as error:
         if not session.interactive:
             raise
@@ -86,6 +87,15 @@ def _turn(session: Session, conversation: Conversation, question: str) -> int:
     else:
         screen.message(statistics_line(result.statistics), "dim")
     return 1
+
+
+def _answer_as_wanted(session: Session, conversation: Conversation, question: str, cancel: Cancel) -> AskResult:
+    def ask(text: str) -> AskResult:
+        return _answer(session, conversation, text, cancel)
+
+    if session.arguments.check or session.arguments.mend:
+        return answer_checked(session, question, ask)
+    return ask(question)
 
 
 def _answer(session: Session, conversation: Conversation, question: str, cancel: Cancel) -> AskResult:

@@ -230,6 +230,10 @@ def _declare_conversation(commands: _Commands) -> None:
         parser.add_argument(
             "--temperature", type=_number(float, 0, 2), metavar="T", help="0 … 2; default: the release's"
         )
+        parser.add_argument("--check", action="store_true", help="compile the answer's BBj, where there is a compiler")
+        parser.add_argument(
+            "--mend", action="store_true", help="and ask the model to mend what doesn't compile, up to three times"
+        )
 
 
 def _declare_registry(commands: _Commands) -> None:

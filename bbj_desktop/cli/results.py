@@ -19,6 +19,7 @@ from bbj_desktop.actions.registering import RegistryView
 from bbj_desktop.actions.space import VolumeNeed
 from bbj_desktop.cli.screen import JSON_FORMAT
 from bbj_desktop.core.chat import Statistics
+from bbj_desktop.core.compiling import CheckedAnswer
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.ownership import Ownership
@@ -335,12 +336,15 @@ class RemoveResult(_Result):
 class AskResult(_Result):
     """Attributes:
     version: Key of the version that answered.
+    answer: The last one, when the model was asked to mend it.
+    checks: What the compiler said of each answer in turn; empty unless it was to be asked.
     """
 
     version: str
     runtime: str
     answer: str
     statistics: Statistics
+    checks: tuple[CheckedAnswer, ...] = ()
 
 
 class ChatResult(_Result):

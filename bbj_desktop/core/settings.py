@@ -110,6 +110,13 @@ class Settings:
         limits=(256, 1_048_576),
         help="context to set models up for; default: the release's, less where memory is short",
     )
+    compiler: Path | None = _declare(
+        "path",
+        None,
+        "BBJ_DESKTOP_COMPILER",
+        flag="--compiler",
+        help="bbjcpl, or the folder of the BBj installation that has it; default: BBJ_HOME, the search path",
+    )
     proxy: str | None = _declare(
         "text",
         None,

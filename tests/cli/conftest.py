@@ -127,3 +127,11 @@ def customer(call: Call, publication: Publication, identity: str, ollama: FakeOl
     called = call("registry", "add", publication.folder, "--fingerprint", identity)
     assert called.code == 0, called.err
     return call
+
+
+@pytest.fixture
+def installed(customer: Call) -> Call:
+    """A customer with the release installed."""
+    called = customer("install", "7b-q4_0")
+    assert called.code == 0, called.err
+    return customer

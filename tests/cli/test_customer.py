@@ -27,14 +27,6 @@ KEY = "bbj-coder:2026.1-7b-q4_0"
 NEWER = "bbj-coder:2026.2-7b-q4_0"
 
 
-@pytest.fixture
-def installed(customer: Call) -> Call:
-    """A customer with the release installed."""
-    called = customer("install", "7b-q4_0")
-    assert called.code == 0, called.err
-    return customer
-
-
 def versions(call: Call) -> dict[str, bool]:
     """Whether each installed version is active."""
     result = VersionsResult.model_validate(call("versions", "--json").result)

@@ -84,6 +84,7 @@ class FakeOllama:
     Attributes:
         version: What ``/api/version`` says; decides which behaviour is shown.
         answer: Pieces of every answer.
+        answers: Pieces of the next answers, taken before ``answer``.
         piece_s: Seconds between them.
         blobs: Content by digest.
         models: By name.
@@ -98,6 +99,7 @@ class FakeOllama:
 
     version: str = "0.33.0"
     answer: Sequence[str] = ("PRINT", ' "Hello', ' BBj"')
+    answers: list[Sequence[str]] = field(default_factory=list)
     piece_s: float = 0.0
     blobs: dict[str, bytes] = field(default_factory=dict)
     models: dict[str, Model] = field(default_factory=dict)
@@ -414,9 +416,10 @@ class _Handler(BaseHTTPRequestHandler):
         # ollama.md:53 `4096 without VRAM`, and `truncate:false` refuses instead of cutting
         if words > options.get("num_ctx", 4096) and body.get("truncate") is False:
             return self._json(400, {"error": self._too_long(words, options["num_ctx"])})
-        pieces = list(self.fake.answer)[: options.get("num_predict")]
+        answer = self.fake.answers.pop(0) if self.fake.answers else self.fake.answer
+        pieces = list(answer)[: options.get("num_predict")]
         # ollama.md:52 `last one adds `: the reason it ended, and durations in nanoseconds
-        cut = len(pieces) < len(self.fake.answer)
+        cut = len(pieces) < len(answer)
         lines = [
             {"model": name, "created_at": _NOW, "message": {"role": "assistant", "content": piece}, "done": False}
             for piece in pieces

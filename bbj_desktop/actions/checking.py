@@ -1,0 +1,70 @@
+"""Letting the BBj compiler judge an answer, and letting the model mend what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+
+from bbj_desktop.core.compiling import (
+    CheckedAnswer,
+    CheckedBlock,
+    CompileReport,
+    Verdict,
+    bbj_blocks,
+    mending_prompt,
+    not_judged,
+)
+from bbj_desktop.core.settings import Settings
+from bbj_desktop.services.compiler import Compiler, find_compiler
+
+MENDING_ATTEMPTS = 3  # how often a model may try again
+NO_COMPILER = "No BBj compiler was found on this machine."
+
+
+def compiler_for(settings: Settings) -> Compiler | None:
+    """The compiler of this machine; None when there is none.
+
+    Raises:
+        SettingsError: The one that the settings name isn't there.
+    """
+    return find_compiler(settings.compiler)
+
+
+def check_code(compiler: Compiler | None, code: str) -> CompileReport:
+    """Judges a piece of code; without a compiler it is "not judged"."""
+    return compiler.check(code) if compiler else CompileReport(syntax=not_judged(NO_COMPILER))
+
+
+def check_answer(compiler: Compiler | None, answer: str) -> CheckedAnswer:
+    """Judges every BBj block of an answer, each for itself."""
+    return CheckedAnswer(
+        blocks=tuple(
+            CheckedBlock(line=block.line, code=block.code, report=check_code(compiler, block.code))
+            for block in bbj_blocks(answer)
+        )
+    )
+
+
+def ask_until_it_compiles(
+    question: str,
+    ask: Callable[[str], str],
+    check: Callable[[str], CheckedAnswer],
+    may_mend: Callable[[int], bool],
+) -> Iterator[tuple[str, CheckedAnswer]]:
+    """Asks, checks and, while the compiler refuses something, asks the model to mend it.
+
+    Args:
+        ask: Sends a text in one and the same conversation and returns the answer.
+        may_mend: Told the number of the attempt that would follow, from 1; says whether it may be made.
+
+    Yields:
+        Each answer and what the compiler says of it; the last one is the one to keep.
+    """
+    text = question
+    for attempt in count(1):
+        answer = ask(text)
+        checked = check(answer)
+        yield answer, checked
+        if checked.verdict is not Verdict.FAILS or not may_mend(attempt):
+            return
+        text = mending_prompt(checked.blocks)
