@@ -19,6 +19,7 @@ class Fence:
         code: What stands between the fences, without the last line break.
         name: From a ``<!-- filename: x.bbj -->`` line above it; empty if there is none.
         line: Line of the opening fence, the text's first line being 1.
+        end: Line of the closing fence, or the last line.
         closed: Whether the closing fence is there.
     """
 
@@ -26,6 +27,7 @@ class Fence:
     code: str
     name: str
     line: int
+    end: int
     closed: bool
 
 
@@ -44,12 +46,12 @@ def fences(text: str) -> Iterator[Fence]:
             elif line.strip():
                 name = ""
         elif _closes(line, opening["fence"]):
-            yield Fence(_language(opening), "\n".join(code), name, start, closed=True)
+            yield Fence(_language(opening), "\n".join(code), name, start, number, closed=True)
             opening, name = None, ""
         else:
             code.append(line)
     if opening is not None:
-        yield Fence(_language(opening), "\n".join(code), name, start, closed=False)
+        yield Fence(_language(opening), "\n".join(code), name, start, start + len(code), closed=False)
 
 
 def has_fence(text: str) -> bool:
