@@ -97,6 +97,8 @@ def _of_release(release: Release, catalogue: Catalogue | None, manifest: str) ->
     yield f"  built on {base.name} ({base.licence}), under {release.licence}, for BBj Desktop {release.min_app_version}"
     for variant in release.variants:
         yield f"  {variant.quantisation}: {variant.file.length_bytes} bytes, {variant.file.digest}"
+        if variant.adapter is not None:
+            yield f"    with an adapter: {variant.adapter.file.length_bytes} bytes, {variant.adapter.file.digest}"
     if catalogue is None or manifest not in {entry.manifest for entry in catalogue.entries}:
         yield "  but the catalogue doesn't offer it"
 

@@ -6,15 +6,17 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from bbj_desktop.core.documents import explain
 from bbj_desktop.core.errors import FormatError, PublishError
 from bbj_desktop.core.gguf import GgufHeader, architecture_of, read_header
 from bbj_desktop.core.release import Architecture, Quantisation, ReleaseTexts, Role, Version
 
+BaseQuantisation = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9_]{1,10}$")]
+"""So short that the name of the variant, with its suffix, is a quantisation's."""
 CHAT_TEMPLATE = "tokenizer.chat_template"
 VOCABULARY = "tokenizer.ggml.tokens"
 FILE_TYPE = "general.file_type"
@@ -44,17 +46,39 @@ NON_COMMERCIAL_BASES = ("qwen2.5-coder-3b", "qwen2.5-3b")
 """Bases under the Qwen Research licence, which forbids commercial use, whatever the draft says about them."""
 
 
+class AdapterDraft(BaseModel):
+    """A LoRA adapter and what it is laid over.
+
+    Attributes:
+        base: The GGUF that it was trained on; the same in every release, so that customers have it already.
+        adapter: Its GGUF.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    base: Path
+    adapter: Path
+
+
 class ReleaseDraft(ReleaseTexts):
     """A release before its numbers are known: the publisher reads them from the files.
 
     Attributes:
-        files: The GGUF of each quantisation.
+        files: The GGUF of each quantisation that is offered whole.
+        adapters: By the quantisation of its base, what is offered as an adapter over it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_app_version: Version
-    files: Annotated[dict[Quantisation, Path], Field(min_length=1)]
+    files: dict[Quantisation, Path] = Field(default_factory=dict)
+    adapters: dict[BaseQuantisation, AdapterDraft] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _something_is_offered(self) -> Self:
+        if not self.files and not self.adapters:
+            raise ValueError("it names neither files nor adapters")
+        return self
 
     @property
     def name(self) -> str:
@@ -74,8 +98,13 @@ def load_draft(path: Path) -> ReleaseDraft:
         raise PublishError(f"The draft {path} can't be read: {error.strerror}.") from error
     except ValidationError as error:
         raise FormatError(f"The draft {path} can't be used: {explain(error)}.") from error
-    files = {quantisation: path.parent / file for quantisation, file in draft.files.items()}
-    return draft.model_copy(update={"files": files})
+    folder = path.parent
+    files = {quantisation: folder / file for quantisation, file in draft.files.items()}
+    adapters = {
+        quantisation: AdapterDraft(base=folder / each.base, adapter=folder / each.adapter)
+        for quantisation, each in draft.adapters.items()
+    }
+    return draft.model_copy(update={"files": files, "adapters": adapters})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +133,8 @@ def read_model(quantisation: str, path: Path) -> ModelFile:
         with path.open("rb") as stream:
             header = read_header(stream)
         state = path.stat()
+        if header.metadata.get("general.type") == "adapter":
+            raise FormatError("It is an adapter, not a model.", hint="Name it under adapters, with its base.")  # noqa: TRY301 - told like other unfit files
         architecture = architecture_of(header, state.st_size)
         return ModelFile(quantisation, path, state.st_size, state.st_mtime_ns, header, architecture)
     except OSError as error:
