@@ -39,7 +39,7 @@ from bbj_desktop.services.registry.bundle import (
     find_bundles,
 )
 from bbj_desktop.services.registry.bundle_reading import Taken, copy_texts, take_what_is_here
-from bbj_desktop.services.registry.bundle_volumes import chunks_of, plan_pieces, write_piece
+from bbj_desktop.services.registry.bundle_volumes import chunks_of, plan_pieces, split_pieces, write_piece
 from bbj_desktop.services.registry.bundle_writing import Snapshot, overhead_bytes, take_snapshot, write_texts
 from bbj_desktop.services.registry.client import Registry, blob_path
 from bbj_desktop.services.registry.known import KnownRegistries, KnownRegistry
@@ -224,9 +224,11 @@ def export_bundle(
         bundle = Bundle(
             registry=registry.identity, channel=channel, created=context.now(), contents=tuple(map(_content, chosen))
         )
-        if volume_bytes is not None:
+        if volume_bytes is None:
+            pieces = tuple(piece for index in snapshot.indexes for piece in split_pieces(index))
+        else:
             pieces = plan_pieces(snapshot.indexes, volume_bytes - overhead_bytes(snapshot.files))
-            bundle = bundle.model_copy(update={"pieces": pieces, "volumes": pieces[-1].volume})
+        bundle = bundle.model_copy(update={"pieces": pieces, "volumes": pieces[-1].volume if pieces else 0})
         writer = _Export(context.open_store(), registry, folder, snapshot, bundle, disk, report, cancel)
         fetched = writer.write()
         _check(folder if volume_bytes is None else folder / "volume-1", registries.state(known), cancel)
@@ -286,11 +288,9 @@ class _Export:
         """Returns the bytes of models that were written."""
         self._disk.make_folder(self._folder)
         self._check_space()
+        fetched = sum(map(self._write_whole, self._whole)) + self._write_pieces()
         if not self._bundle.volumes:
-            fetched = sum(map(self._write_whole, self._snapshot.indexes))
             write_texts(self._folder, self._snapshot.files, self._bundle, self._disk, self._cancel)
-            return fetched
-        fetched = self._write_pieces()
         for volume in range(1, self._bundle.volumes + 1):
             own = self._bundle.model_copy(update={"volume": volume})
             write_texts(self._folder / f"volume-{volume}", self._snapshot.files, own, self._disk, self._cancel)
@@ -310,12 +310,17 @@ class _Export:
             )
 
     def _missing_bytes(self) -> int:
-        if self._bundle.volumes:
-            return sum(piece.length_bytes for piece in self._bundle.pieces if not self._place(piece).exists())
-        return sum(bytes_missing(each, self._folder / blob_path(each.file.digest)) for each in self._snapshot.indexes)
+        pieces = sum(piece.length_bytes for piece in self._bundle.pieces if not self._place(piece).exists())
+        return pieces + sum(bytes_missing(each, self._folder / blob_path(each.file.digest)) for each in self._whole)
+
+    @property
+    def _whole(self) -> list[ChunkIndex]:
+        """What isn't cut into pieces."""
+        cut = {piece.digest for piece in self._bundle.pieces}
+        return [index for index in self._snapshot.indexes if index.file.digest not in cut]
 
     def _place(self, piece: BundlePiece) -> Path:
-        return self._folder / f"volume-{piece.volume}" / piece.path
+        return (self._folder / f"volume-{piece.volume}" if piece.volume else self._folder) / piece.path
 
     def _write_whole(self, index: ChunkIndex) -> int:
         path = blob_path(index.file.digest)
@@ -338,7 +343,7 @@ class _Export:
             meter.show(done, done)
 
         for piece in self._bundle.pieces:
-            self._report(Step("download", f"Writing volume {piece.volume} of {self._bundle.volumes}"))
+            self._report(Step("download", f"Writing and verifying {self._name(indexes[piece.digest], piece)}"))
             fetched += self._write_piece(piece, indexes[piece.digest], moved)
         meter.show(done, done, at_once=True)
         return fetched
@@ -359,9 +364,11 @@ class _Export:
                 return write([FolderSource(str(here.parent), here.parent)], here.name)
             except (TransportError, TrustError) as error:
                 self._report(Remark(f"{error.message} It is fetched from the registry instead.", "warning"))
-        return write(self._registry.sources, blob_path(index.file.digest))
+        return write(self._registry.payload_sources(index), blob_path(index.file.digest))
 
-    def _name(self, index: ChunkIndex) -> str:
+    def _name(self, index: ChunkIndex, piece: BundlePiece | None = None) -> str:
+        if piece is not None and piece.volume:
+            return f"volume {piece.volume} of {self._bundle.volumes}"
         return next(each.name for each in self._bundle.contents if each.digest == index.file.digest)
 
 

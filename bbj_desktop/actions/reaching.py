@@ -9,6 +9,7 @@ from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.finding import Finding
 from bbj_desktop.core.errors import BBjDesktopError, Cancelled, NoTrustedRootError, TransportError, TrustError
 from bbj_desktop.core.progress import Cancel
+from bbj_desktop.core.release import Variant
 from bbj_desktop.services.network_check import hosts_of, interpret, observe
 from bbj_desktop.services.registry.client import Registry, blob_path
 from bbj_desktop.services.transfer.credentials import is_local
@@ -96,8 +97,9 @@ def _models_come(context: Context, registry: Registry, cancel: Cancel) -> Iterat
         return
     if not offers:
         return
-    path = blob_path(offers[0].release.variants[0].file.digest)
-    for source in registry.sources:
+    variant = offers[0].release.variants[0]
+    path = blob_path(variant.file.digest)
+    for source in _sources_of(registry, variant, cancel):
         if not hosts_of(source.address):
             continue
         try:
@@ -110,6 +112,16 @@ def _models_come(context: Context, registry: Registry, cancel: Cancel) -> Iterat
             yield Finding(area="network", state=state, text=text, hint=error.hint)
         else:
             yield Finding(area="network", state="ok", text=f"Models come from {source.address}")
+
+
+def _sources_of(registry: Registry, variant: Variant, cancel: Cancel) -> tuple[Source, ...]:
+    """Where the model is read from; without its chunk index as if it weren't split."""
+    try:
+        return registry.payload_sources(registry.chunk_index(variant, cancel))
+    except Cancelled:
+        raise
+    except BBjDesktopError:
+        return registry.sources
 
 
 def _first_byte(source: Source, path: str, cancel: Cancel) -> None:

@@ -59,7 +59,8 @@ def repair(context: Context, text: str, report: Report, cancel: Cancel) -> Repai
         report(Step("repair", f"Reading {version.key} and fetching what is damaged"))
         limits, donors = limits_of(context), [each for each in donors_of(store) if each.path != version.path]
         path = blob_path(version.variant.file.digest)
-        done = repair_file(registry.sources, path, index, version.path, report, cancel, limits=limits, donors=donors)
+        sources = registry.payload_sources(index)
+        done = repair_file(sources, path, index, version.path, report, cancel, limits=limits, donors=donors)
         keep_index(index, version.path, Disk())
     finally:
         registry.close()

@@ -6,7 +6,7 @@ wherever they lie in the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from bbj_desktop.core.errors import FormatError
@@ -15,6 +15,8 @@ from bbj_desktop.core.gguf import GgufHeader
 MIN_CHUNK_BYTES = 4 * 2**20
 MAX_CHUNK_BYTES = 16 * 2**20
 PLAIN_CHUNK_BYTES = 8 * 2**20
+MAX_FILE_BYTES = 50_000_000_000
+"""The longest file that a registry has; what is longer is split. The Hugging Face Hub's limit for one file."""
 
 
 def plan_chunks(header: GgufHeader | None, length_bytes: int) -> tuple[int, ...]:
@@ -39,6 +41,29 @@ def plan_chunks(header: GgufHeader | None, length_bytes: int) -> tuple[int, ...]
         raise FormatError(f"The file is cut off: {length_bytes} bytes, its header promises {header.end}.")
     lengths = [piece for part in _groups(header, length_bytes) for piece in _split(part)]
     return tuple(lengths)
+
+
+def plan_split(lengths: Iterable[int], limit_bytes: int) -> tuple[int, ...]:
+    """Lengths of the files that a file is cut into, at borders of chunks; empty when it stays whole.
+
+    Args:
+        lengths: Of its chunks, in order, in bytes.
+        limit_bytes: The longest file that there may be.
+
+    Raises:
+        FormatError: A single chunk is longer.
+    """
+    files: list[int] = []
+    for length in lengths:
+        if length > limit_bytes:
+            raise FormatError(
+                f"A part of {length} bytes doesn't fit into files of {limit_bytes} bytes.",
+                hint="Allow longer files: parts have up to 16 MiB.",
+            )
+        if not files or files[-1] + length > limit_bytes:
+            files.append(0)
+        files[-1] += length
+    return tuple(files) if len(files) > 1 else ()
 
 
 def _plain(length: int) -> Iterator[int]:

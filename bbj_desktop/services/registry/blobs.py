@@ -15,6 +15,7 @@ from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.release import Chunk, ChunkIndex, FileReference
 from bbj_desktop.services.registry.layout import blob_path
 from bbj_desktop.services.registry.ledger import Ledger
+from bbj_desktop.services.transfer.split import split_paths
 
 PIECE_BYTES = 1 << 20
 READABLE_BY_ALL = 0o044
@@ -107,14 +108,14 @@ def place_bytes(ledger: Ledger, data: bytes) -> FileReference:
     return reference
 
 
-def place_file(ledger: Ledger, path: Path, reference: FileReference, modified_ns: int, cancel: Cancel) -> None:
+def place_file(ledger: Ledger, path: Path, index: ChunkIndex, modified_ns: int, cancel: Cancel) -> None:
     """Puts a large file among the blobs: as a second name for the same bytes where the volume and its permissions allow
-    it, else as a copy, which is hashed again while it is written.
+    it, else as a copy, which is hashed again while it is written; one that is split always so.
 
     Args:
         ledger: The registry.
         path: The file.
-        reference: What it was when it was hashed.
+        index: What it was when it was hashed, and how it is split.
         modified_ns: When it had last changed then.
         cancel: Obeyed while copying.
 
@@ -122,18 +123,58 @@ def place_file(ledger: Ledger, path: Path, reference: FileReference, modified_ns
         PublishError: It can't be written, or the file changed since it was hashed.
         Cancelled: By ``cancel``.
     """
-    if _is_there(ledger, reference):
+    if not missing_files(ledger.folder, index):
         return
-    with ledger.placing(ledger.folder / blob_path(reference.digest)) as temporary:
-        if path.stat().st_mtime_ns != modified_ns:
-            raise _changed(path)
+    if index.split:
+        _place_parts(ledger, path, index, modified_ns, cancel)
+        return
+    with ledger.placing(ledger.folder / blob_path(index.file.digest)) as temporary:
+        _demand_unchanged(path, modified_ns)
         if not _linked(path.resolve(), temporary):
-            _copy(path, temporary, reference, cancel)
+            _copy(path, temporary, index.file, cancel)
+
+
+def missing_files(folder: Path, index: ChunkIndex) -> tuple[str, ...]:
+    """Paths of a registry's files that a payload lies in and that aren't there in their length."""
+    whole = blob_path(index.file.digest)
+    lengths = zip(split_paths(whole, len(index.split)), index.split, strict=True) if index.split else ()
+    wanted = dict(lengths) or {whole: index.file.length_bytes}
+    return tuple(path for path, length in wanted.items() if not _has_length(folder / path, length))
+
+
+def _place_parts(ledger: Ledger, path: Path, index: ChunkIndex, modified_ns: int, cancel: Cancel) -> None:
+    """One reading of the file; each chunk is hashed again on its way."""
+    chunks = iter(index.chunks)
+    with path.open("rb", buffering=0) as source:
+        for name, length in zip(split_paths(blob_path(index.file.digest), len(index.split)), index.split, strict=True):
+            with ledger.placing(ledger.folder / name) as temporary, temporary.open("xb") as target:
+                _demand_unchanged(path, modified_ns)
+                while target.tell() < length:
+                    _copy_chunk(source, target, next(chunks), path, cancel)
+                target.flush()
+                os.fsync(target.fileno())
+
+
+def _copy_chunk(source: BinaryIO, target: BinaryIO, chunk: Chunk, path: Path, cancel: Cancel) -> None:
+    digest = hashlib.sha256()
+    for piece in _pieces(source, chunk.length_bytes, cancel):
+        digest.update(piece)
+        target.write(piece)
+    if f"sha256:{digest.hexdigest()}" != chunk.digest:
+        raise _changed(path)
+
+
+def _demand_unchanged(path: Path, modified_ns: int) -> None:
+    if path.stat().st_mtime_ns != modified_ns:
+        raise _changed(path)
 
 
 def _is_there(ledger: Ledger, reference: FileReference) -> bool:
-    place = ledger.folder / blob_path(reference.digest)
-    return place.is_file() and place.stat().st_size == reference.length_bytes
+    return _has_length(ledger.folder / blob_path(reference.digest), reference.length_bytes)
+
+
+def _has_length(place: Path, length: int) -> bool:
+    return place.is_file() and place.stat().st_size == length
 
 
 def _linked(path: Path, place: Path) -> bool:

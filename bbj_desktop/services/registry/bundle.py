@@ -10,6 +10,8 @@
       metadata/  targets/  blobs/        the signed texts on every one, the models in pieces:
       blobs/sha256/ab/<hex>.part-0001    cut at borders of chunks
 
+What the registry itself has split (``ChunkIndex.split``) is split the same in a single folder: so this is a mirror.
+
 ``bundle.json`` and ``volume.json`` aren't signed and aren't trusted: they say where to look. What a file may be used
 for is decided by the signed metadata and the digests in it alone.
 """
@@ -36,6 +38,7 @@ from bbj_desktop.services.registry.layout import BLOBS, METADATA, TARGETS, TIMES
 from bbj_desktop.services.registry.timestamp import version_said
 from bbj_desktop.services.transfer.folder import FolderSource
 from bbj_desktop.services.transfer.source import ByteStream
+from bbj_desktop.services.transfer.split import Joined, split_paths
 
 BUNDLE_FORMAT = 1
 BUNDLE_FILE = "bundle.json"
@@ -70,19 +73,24 @@ class BundlePiece(_Document):
     Attributes:
         number: From 1 on; 0 for a whole file.
         volume: Number of the volume; 0 in a single folder.
+        of: How many there are, where the file is split as in the registry; 0 where the bundle cut it.
         offset: Where it begins in the file, in bytes.
     """
 
     digest: Digest
     number: _Count
     volume: _Count
+    of: _Count = 0
     offset: Annotated[int, Field(ge=0, le=2**44)]
     length_bytes: _Length
 
     @property
     def path(self) -> str:
         """Where it lies: made from numbers, never read from the document."""
-        return blob_path(self.digest) + (f".part-{self.number:04}" if self.number else "")
+        whole = blob_path(self.digest)
+        if 0 < self.number <= self.of:
+            return split_paths(whole, self.of)[self.number - 1]
+        return whole + (f".part-{self.number:04}" if self.number else "")
 
     @property
     def end(self) -> int:
@@ -219,21 +227,6 @@ def _files_in(folder: Path, path: str) -> Iterator[tuple[str, int]]:
         raise FormatError(f"{folder / path} is neither a file nor a folder.", hint="Don't use this bundle.")
 
 
-class _Joined:
-    """A stream over several pieces, see ``ByteStream``."""
-
-    ranged = True
-    validator: str | None = None
-
-    def __init__(self, pieces: Iterator[bytes], offset: int, total_bytes: int) -> None:
-        self.offset = offset
-        self.total_bytes: int | None = total_bytes
-        self._pieces = pieces
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._pieces
-
-
 class BundleSource:
     """Bundles and volumes, read as one mirror.
 
@@ -266,7 +259,7 @@ class BundleSource:
             return
         total = max(piece.end for _, piece in self._listed(path))
         end = total if length is None else min(total, offset + length)
-        yield _Joined(self._joined(path, offset, end, cancel), offset, total)
+        yield Joined(self._joined(path, offset, end, cancel), offset, total)
 
     def close(self) -> None:
         """Nothing is kept open between two calls."""

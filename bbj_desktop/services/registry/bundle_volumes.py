@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import cycle
+from itertools import accumulate, cycle
 from pathlib import Path
 
 from bbj_desktop.core.errors import DigestError, TransportError, UserInputError
@@ -68,6 +68,22 @@ def plan_pieces(indexes: Sequence[ChunkIndex], room_bytes: int) -> tuple[BundleP
             free -= chunk.length_bytes
         pieces += mine if len(mine) > 1 else [mine[0].model_copy(update={"number": 0})]
     return tuple(pieces)
+
+
+def split_pieces(index: ChunkIndex) -> tuple[BundlePiece, ...]:
+    """The pieces of a file that is split in the registry, for a single folder; none of one that isn't."""
+    ends = tuple(accumulate(index.split))
+    return tuple(
+        BundlePiece(
+            digest=index.file.digest,
+            number=number,
+            volume=0,
+            of=len(index.split),
+            offset=end - length,
+            length_bytes=length,
+        )
+        for number, (length, end) in enumerate(zip(index.split, ends, strict=True), start=1)
+    )
 
 
 def chunks_of(piece: BundlePiece, index: ChunkIndex) -> tuple[Placed, ...]:

@@ -47,6 +47,7 @@ from bbj_desktop.services.registry.layout import METADATA, blob_path, catalogue_
 from bbj_desktop.services.registry.root import describe_root, identity_of
 from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.transfer.source import Source
+from bbj_desktop.services.transfer.split import SplitSource
 
 if TYPE_CHECKING:
     from bbj_desktop.services.registry.trust import View
@@ -131,6 +132,13 @@ class Registry:
                 hint="Remove the registry first if it was really made anew.",
             )
         return cls((source, *mirrors), state, root, now)
+
+    def payload_sources(self, index: ChunkIndex) -> tuple[Source, ...]:
+        """Every mirror, for reading one file by ranges at its ``blob_path``, whether it is split there or not."""
+        if not index.split:
+            return self.sources
+        path = blob_path(index.file.digest)
+        return tuple(SplitSource(source, path, index.split) for source in self.sources)
 
     def close(self) -> None:
         """Closes every source."""

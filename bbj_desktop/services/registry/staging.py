@@ -17,6 +17,7 @@ already, under their digests, and nobody names them yet.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +30,8 @@ from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from bbj_desktop.core.documents import parse_document
 from bbj_desktop.core.errors import NotFoundError, PublishError
-from bbj_desktop.core.release import parse_release
+from bbj_desktop.core.release import FileReference, parse_chunk_index, parse_release
+from bbj_desktop.services.registry.blobs import missing_files, reference_to
 from bbj_desktop.services.registry.chain import Chain, channel_names, demand, parsed, read_chain
 from bbj_desktop.services.registry.findings import Demand
 from bbj_desktop.services.registry.keys import Signers
@@ -242,6 +244,11 @@ class StagingLedger(Ledger):
             raise PublishError(f"{self._stage} isn't a new folder.", hint="Name a new folder for the stage.")
         super().load()
 
+    @property
+    def _unfinished(self) -> Path:
+        """Where the stage is made: it has its name when it is whole, so whoever is killed can do it again."""
+        return self._stage.with_name(f".{self._stage.name}.unfinished")
+
     def demand_signers(self, *roles: str) -> None:
         """Nobody has to be here; the stage goes to them."""
         for role in roles:
@@ -256,6 +263,7 @@ class StagingLedger(Ledger):
     def commit(self, *roles: str) -> None:
         """Writes the stage. Raises PublishError."""
         self.check_clock()
+        self._begin()
         versions = {}
         for name in in_order(roles):
             signed = self.role(name)
@@ -263,23 +271,39 @@ class StagingLedger(Ledger):
             signed.expires = self.end_of(name)
             versions[name] = signed.version
             metadata: Metadata[Any] = Metadata(signed)
-            write_file(self._stage / versioned(name, signed.version), metadata.to_bytes(COMPACT))
+            write_file(self._unfinished / versioned(name, signed.version), metadata.to_bytes(COMPACT))
         for path, data in self._added.items():
-            write_file(self._stage / path, data)
+            write_file(self._unfinished / path, data)
         self._copy_base()
         registry = identity_of((self.folder / INITIAL_ROOT).read_bytes())
         record = StageRecord(registry=registry, purpose=self._purpose, roles=versions)
-        write_file(self._stage / STAGE_FILE, record.model_dump_json(indent=1).encode())
+        write_file(self._unfinished / STAGE_FILE, record.model_dump_json(indent=1).encode())
+        self._finish()
+
+    def _begin(self) -> None:
+        try:
+            if self._unfinished.exists():
+                shutil.rmtree(self._unfinished)
+        except OSError as error:
+            raise PublishError(f"{self._unfinished} can't be removed: {error.strerror}.") from error
+
+    def _finish(self) -> None:
+        try:
+            if self._stage.exists():  # empty, as said before
+                self._stage.rmdir()
+            self._unfinished.rename(self._stage)
+        except OSError as error:
+            raise PublishError(f"The stage {self._stage} can't be made: {error.strerror}.") from error
 
     def _copy_base(self) -> None:
         """What is live now: its metadata, and the catalogues that the metadata names."""
         chain = read_chain(lambda path: read_file(self.folder, path))
         for path, data in chain.files.items():
-            write_file(self._stage / BASE / path, data)
+            write_file(self._unfinished / BASE / path, data)
         for channel, targets in chain.channels.items():
             info = targets.targets.get(catalogue_target(channel))
             if info is not None:
-                write_file(self._stage / BASE / target_path(info), read_file(self.folder, target_path(info)))
+                write_file(self._unfinished / BASE / target_path(info), read_file(self.folder, target_path(info)))
 
 
 def publish_stage(ledger: Ledger, stage: Stage) -> tuple[str, ...]:
@@ -388,14 +412,34 @@ def _demand_blobs(ledger: Ledger, info: TargetFile, manifest: bytes) -> None:
     if "/releases/" not in info.path:
         return
     release = parse_release(manifest)
-    wanted = [file for each in release.variants for file in (each.file, each.chunk_index)]
-    for file in (*wanted, *([release.tokenizer] if release.tokenizer else [])):
-        place = ledger.folder / blob_path(file.digest)
-        if not place.is_file() or place.stat().st_size != file.length_bytes:
-            raise PublishError(
-                f"{blob_path(file.digest)} of {release.title} {release.version} isn't in {ledger.folder}.",
-                hint="Publish where it was staged, or copy its blobs there first.",
-            )
+    name = f"{release.title} {release.version}"
+    for part in (part for variant in release.variants for part in variant.parts):
+        _demand_payload(ledger.folder, part.chunk_index, name)
+    if release.tokenizer is not None:
+        _demand_small(ledger.folder, release.tokenizer, name)
+
+
+def _demand_payload(folder: Path, chunk_index: FileReference, name: str) -> None:
+    missing = missing_files(folder, parse_chunk_index(_demand_small(folder, chunk_index, name)))
+    if missing:
+        raise _lacking(folder, missing[0], name)
+
+
+def _demand_small(folder: Path, file: FileReference, name: str) -> bytes:
+    path = blob_path(file.digest)
+    try:
+        data = read_file(folder, path)
+    except NotFoundError as error:
+        raise _lacking(folder, path, name) from error
+    if reference_to(data) != file:
+        raise PublishError(f"{path} of {name} is damaged in {folder}.", hint="Copy its blobs there again.")
+    return data
+
+
+def _lacking(folder: Path, path: str, name: str) -> PublishError:
+    return PublishError(
+        f"{path} of {name} isn't in {folder}.", hint="Publish where it was staged, or copy its blobs there first."
+    )
 
 
 def _demand(name: str, metadata: Metadata[Any], delegator: Root | Targets) -> Demand:

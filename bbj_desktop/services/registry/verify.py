@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,14 @@ from bbj_desktop.core.errors import (
     TrustError,
 )
 from bbj_desktop.core.progress import Cancel, Report, Step, Transfer
-from bbj_desktop.core.release import FileReference, Release, parse_catalogue, parse_chunk_index, parse_release
+from bbj_desktop.core.release import (
+    ChunkIndex,
+    FileReference,
+    Release,
+    parse_catalogue,
+    parse_chunk_index,
+    parse_release,
+)
 from bbj_desktop.services.registry.chain import Chain, channel_names, parsed, read_channel, read_roots, read_state
 from bbj_desktop.services.registry.findings import MirrorProblem, Trouble, Verified
 from bbj_desktop.services.registry.layout import BLOBS, METADATA, TARGETS, TIMESTAMP, blob_path, catalogue_target
@@ -29,6 +36,7 @@ from bbj_desktop.services.registry.ledger import versioned
 from bbj_desktop.services.registry.root import identity_of
 from bbj_desktop.services.registry.staging import target_path
 from bbj_desktop.services.transfer.source import Source
+from bbj_desktop.services.transfer.split import split_paths
 
 MAX_METADATA_BYTES = 20_000_000  # bytes; as the client accepts at most
 MAX_TARGET_BYTES = 16_000_000  # bytes; the same
@@ -94,7 +102,9 @@ class _Check:
         self._releases: set[tuple[str, str, str, str]] = set()
         self.timestamp_version: int | None = None
         self._reading = TIMESTAMP
-        self._blobs: dict[str, tuple[FileReference, bool]] = {}
+        self._total_bytes = self._done_bytes = 0
+        self._blobs: dict[str, FileReference] = {}
+        self._payloads: dict[str, tuple[FileReference, FileReference]] = {}
 
     def run(self, initial_root: bytes | None) -> str:
         """Returns the identity; empty when there isn't even a root."""
@@ -127,46 +137,77 @@ class _Check:
 
     def _release(self, release: Release) -> None:
         self._releases.add((release.model, release.role, release.size, release.version))
-        for variant in release.variants:
-            self._blobs.setdefault(variant.file.digest, (variant.file, False))
-            self._blobs.setdefault(variant.chunk_index.digest, (variant.chunk_index, True))
+        for part in (part for variant in release.variants for part in variant.parts):
+            self._payloads.setdefault(part.file.digest, (part.file, part.chunk_index))
         if release.tokenizer is not None:
-            self._blobs.setdefault(release.tokenizer.digest, (release.tokenizer, False))
+            self._blobs.setdefault(release.tokenizer.digest, release.tokenizer)
 
     def _all_blobs(self) -> None:
-        total = sum(file.length_bytes for file, _ in self._blobs.values())
-        self._report(Step("blobs", f"Reading {len(self._blobs)} blobs"))
-        done = 0
-        for file, is_index in self._blobs.values():
-            path = blob_path(file.digest)
-            self.named.add(path)
-            self._tried(path, partial(self._blob, path, file, is_index=is_index, done=done, total=total))
-            done += file.length_bytes
+        indexes = {index.digest: index for _, index in self._payloads.values()}
+        files = [*self._blobs.values(), *indexes.values(), *(file for file, _ in self._payloads.values())]
+        self._total_bytes = sum(file.length_bytes for file in files)
+        self._report(Step("blobs", f"Reading {len(files)} blobs"))
+        for file in self._blobs.values():
+            self._tried(blob_path(file.digest), partial(self._blob, file))
+        parsed_indexes = {
+            file.digest: self._tried(blob_path(file.digest), partial(self._index, file)) for file in indexes.values()
+        }
+        for file, reference in self._payloads.values():
+            index = parsed_indexes[reference.digest]
+            self._tried(blob_path(file.digest), partial(self._payload, file, index))
 
-    def _blob(self, path: str, file: FileReference, *, is_index: bool, done: int, total: int) -> None:
-        digest, length, kept = hashlib.sha256(), 0, bytearray()
+    def _index(self, file: FileReference) -> ChunkIndex:
+        if file.length_bytes > MAX_INDEX_BYTES:
+            raise MixAndMatchError(f"{file.length_bytes} bytes are too long for a chunk index.")
+        kept = bytearray()
+        self._blob(file, keep=kept.extend)
+        return parse_chunk_index(bytes(kept))
+
+    def _payload(self, file: FileReference, index: ChunkIndex | None) -> None:
+        """Where its index can't be read, it is looked for in one piece."""
+        if index is not None and index.file != file:
+            raise MixAndMatchError("its chunk index is of another file.")
+        self._blob(file, split=index.split if index is not None else ())
+
+    def _blob(
+        self, file: FileReference, *, split: Sequence[int] = (), keep: Callable[[bytes], None] = lambda _: None
+    ) -> None:
+        whole, digest = blob_path(file.digest), hashlib.sha256()
+        lengths = dict(zip(split_paths(whole, len(split)), split, strict=True)) or {whole: file.length_bytes}
+        self.named.update(lengths)
+        before = self._done_bytes
+        try:
+            for path, length in lengths.items():
+                self._reading = path
+                for piece in self._pieces(path, length):
+                    digest.update(piece)
+                    keep(piece)
+        finally:
+            self._done_bytes = before + file.length_bytes
+            self._report(Transfer(done_bytes=self._done_bytes, total_bytes=self._total_bytes))
+        self._reading = whole
+        actual = f"sha256:{digest.hexdigest()}"
+        if actual != file.digest:
+            raise DigestError("its bytes aren't the signed ones.", expected=file.digest, actual=actual)
+
+    def _pieces(self, path: str, expected: int) -> Iterator[bytes]:
+        """The content of a file, which must be so long."""
+        length = 0
         with self._source.stream(path, cancel=self._cancel) as stream:
             for piece in stream:
                 self._cancel.check()
                 if (length + len(piece)) // REPORT_BYTES != length // REPORT_BYTES:
-                    self._report(Transfer(done_bytes=done + length, total_bytes=total))
+                    self._report(Transfer(done_bytes=self._done_bytes + length, total_bytes=self._total_bytes))
                 length += len(piece)
-                if length > file.length_bytes:
+                if length > expected:
                     break
-                digest.update(piece)
-                if is_index and length <= MAX_INDEX_BYTES:
-                    kept += piece
+                yield piece
         self.seen.add(path)
         self.read_bytes += length
-        self._report(Transfer(done_bytes=done + min(length, file.length_bytes), total_bytes=total))
-        if length != file.length_bytes:
-            said = "longer than" if length > file.length_bytes else f"{length} bytes instead of"
-            raise MixAndMatchError(f"{said} {file.length_bytes} bytes.")
-        actual = f"sha256:{digest.hexdigest()}"
-        if actual != file.digest:
-            raise DigestError("its bytes aren't the signed ones.", expected=file.digest, actual=actual)
-        if is_index:
-            parse_chunk_index(bytes(kept))
+        self._done_bytes += min(length, expected)
+        if length != expected:
+            said = "longer than" if length > expected else f"{length} bytes instead of"
+            raise MixAndMatchError(f"{said} {expected} bytes.")
 
     def _expiry(self, chain: Chain) -> None:
         signed = [
