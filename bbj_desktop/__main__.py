@@ -21,6 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from bbj_desktop.services.runtime.engine_host import main as engine_host
 
         return engine_host()
+    if arguments[:1] == ["--engine-keeper"]:
+        from bbj_desktop.services.runtime.embedded_host.process import main as engine_keeper
+
+        return engine_keeper()
     if arguments[:1] == ["--fit-child"]:
         from bbj_desktop.services.runtime.fit_child import main as fit_child
 

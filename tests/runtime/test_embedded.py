@@ -33,6 +33,7 @@ from bbj_desktop.services.runtime import embedded, engine
 from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
 from bbj_desktop.services.runtime.engine import ChildEngine, EngineConfig, crash, launch_child
 from bbj_desktop.services.runtime.engine_host import HOST_ARGUMENT, HostConfig, engine_host_command
+from bbj_desktop.services.runtime.lending import OwnEngine
 from bbj_desktop.services.runtime.processor import good_thread_count, has_avx2
 from tests.fakes.installed import JINJA_TEMPLATE, installed
 
@@ -83,8 +84,11 @@ def _numbers(events: list[ChatEvent]) -> Statistics:
 
 
 def _process_of(runtime: EmbeddedRuntime) -> subprocess.Popen[str]:
-    assert isinstance(runtime._engine, ChildEngine)
-    return runtime._engine.process
+    assert isinstance(runtime._lender, OwnEngine)
+    assert runtime._lender._loaded is not None
+    engine, _model_in_it = runtime._lender._loaded
+    assert isinstance(engine, ChildEngine)
+    return engine.process
 
 
 def _wait_until(condition: Callable[[], bool], seconds: float = 5.0) -> bool:

@@ -7,7 +7,6 @@ import functools
 import importlib.metadata
 import json
 import sys
-import threading
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +20,8 @@ from bbj_desktop.core.progress import Cancel, Report
 from bbj_desktop.core.versions import InstalledVersion, Registration, aliases_of
 from bbj_desktop.services.runtime.answers import Chunk, Timings, Usage, read_answer
 from bbj_desktop.services.runtime.base import RunningModel
-from bbj_desktop.services.runtime.engine import INSTALL_COMMAND, Engine, EngineConfig, Launch, launch_child
+from bbj_desktop.services.runtime.engine import INSTALL_COMMAND, EngineConfig, launch_child
+from bbj_desktop.services.runtime.lending import Lender, Loan, OwnEngine, Reachable
 from bbj_desktop.services.runtime.ollama_refusal import too_long
 from bbj_desktop.services.runtime.processor import good_thread_count, has_avx2
 from bbj_desktop.services.runtime.stopwatch import Stopwatch
@@ -36,17 +36,14 @@ class EmbeddedRuntime:
     """Answers with the verified file itself: nothing is copied. One model is loaded at a time.
 
     Args:
-        state: Folder for the engine's log.
+        state: Folder for the engine's log, where this program has an engine of its own.
         threads: To compute with; None takes the physical cores that may be used.
-        launch: Starts an engine; None starts a child process.
+        lender: Who lends the engine; None takes a child process of this program.
     """
 
-    def __init__(self, state: Path, *, threads: int | None = None, launch: Launch | None = None) -> None:
+    def __init__(self, state: Path, *, threads: int | None = None, lender: Lender | None = None) -> None:
         self._threads = threads
-        self._launch: Launch = launch or functools.partial(launch_child, state)
-        self._lock = threading.Lock()
-        self._engine: Engine | None = None
-        self._loaded: InstalledVersion | None = None
+        self._lender: Lender = lender or OwnEngine(functools.partial(launch_child, state))
 
     @property
     def name(self) -> Literal["embedded"]:
@@ -86,66 +83,49 @@ class EmbeddedRuntime:
     def chat(self, version: InstalledVersion, request: ChatRequest, cancel: Cancel) -> Iterator[ChatEvent]:
         watch = Stopwatch()
         load_s = 0.0
+        model = RunningModel(name=version.key, digest=version.variant.file.digest)
         try:
-            engine, fresh = self._engine_for(version, cancel)
-            load_s = watch.elapsed_s if fresh else 0.0
-            with contextlib.closing(_stream(engine, version, request, cancel)) as chunks:
-                yield from _events(chunks, watch, load_s)
+            with self._lender.borrow(self._config(version), model, cancel) as loan:
+                load_s = watch.elapsed_s if loan.fresh else 0.0
+                with _told_why(loan), contextlib.closing(_stream(loan.engine, version, request, cancel)) as chunks:
+                    yield from _events(chunks, watch, load_s)
         except Cancelled:
             yield Finished(statistics=watch.statistics("cancelled", load_s=load_s))
-        except (EngineCrashedError, EngineMissingError) as error:
-            reason = self._obituary()
-            if reason is None:
-                raise
-            raise reason from error
 
-    def _engine_for(self, version: InstalledVersion, cancel: Cancel) -> tuple[Engine, bool]:
-        """The engine with this version loaded, and whether it was started for it."""
-        config = EngineConfig(
+    def _config(self, version: InstalledVersion) -> EngineConfig:
+        return EngineConfig(
             model=weights_of(version),
             context_length=version.context_length,
             chat_template=version.release.prompt.jinja_template,
             threads=self._threads or good_thread_count(),
             adapter=version.adapter_path,
         )
-        with self._lock:
-            if self._engine is not None and self._engine.alive and self._engine.config == config:
-                return self._engine, False
-            self._end()
-            self._engine, self._loaded = self._launch(config, cancel), version
-            return self._engine, True
-
-    def _obituary(self) -> EngineError | None:
-        """Why the engine ended, which says more than the broken connection that it was noticed by; None if it lives.
-        The next request starts a new one."""
-        with self._lock:
-            obituary = self._engine.obituary() if self._engine is not None else None
-            if obituary is not None:
-                self._end()
-        return obituary
 
     def tags(self) -> tuple[str, ...]:
         return ()
 
     def running(self) -> tuple[RunningModel, ...]:
-        with self._lock:
-            if self._engine is None or self._loaded is None or not self._engine.alive:
-                return ()
-            return (RunningModel(name=self._loaded.key, digest=self._loaded.variant.file.digest),)
+        running = self._lender.running()
+        return () if running is None else (running,)
 
     def unload(self, version: InstalledVersion) -> None:
-        with self._lock:
-            if self._loaded is not None and self._loaded.key == version.key:
-                self._end()
+        self._lender.unload(version.path)
 
     def close(self) -> None:
-        with self._lock:
-            self._end()
+        self._lender.close()
 
-    def _end(self) -> None:
-        engine, self._engine, self._loaded = self._engine, None, None
-        if engine is not None:
-            engine.close()
+
+@contextlib.contextmanager
+def _told_why(loan: Loan) -> Iterator[None]:
+    """Says why the engine ended, which says more than the broken connection that it was noticed by. The next request
+    starts a new one."""
+    try:
+        yield
+    except (EngineCrashedError, EngineMissingError) as error:
+        reason = loan.engine.obituary()
+        if reason is None:
+            raise
+        raise reason from error
 
 
 def _engine_version() -> str | None:
@@ -183,7 +163,7 @@ def _body(version: InstalledVersion, request: ChatRequest) -> dict[str, Any]:
 
 
 def _stream(
-    engine: Engine, version: InstalledVersion, request: ChatRequest, cancel: Cancel
+    engine: Reachable, version: InstalledVersion, request: ChatRequest, cancel: Cancel
 ) -> Generator[Mapping[str, Any]]:
     """The chunks of an answer. Closing the connection, by ``cancel`` or by leaving, stops the engine's work."""
     wire = Wire(engine.address, _NAME, headers={"Authorization": f"Bearer {engine.key}"}, verify=False)

@@ -1,0 +1,1 @@
+"""The engine's host: one detached process per user that owns the engine for window, command line and IDE."""
