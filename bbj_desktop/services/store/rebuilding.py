@@ -13,7 +13,7 @@ from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.meter import Meter
 from bbj_desktop.services.store.checking import digest_of_file
 from bbj_desktop.services.store.journal import Unlink, Write
-from bbj_desktop.services.store.records import Contents, copy_place, read_copies, record_place
+from bbj_desktop.services.store.records import Contents, copy_places, read_copies, record_place
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -31,13 +31,10 @@ class Rebuilt:
     lost: tuple[str, ...] = ()
 
 
-def records_of(version: InstalledVersion) -> tuple[Write, Write]:
-    """A version's record and its copy."""
+def records_of(version: InstalledVersion) -> tuple[Write, ...]:
+    """A version's record and its copies."""
     content = version.model_dump_json(indent=1)
-    return (
-        Write(place=record_place(version.key), content=content),
-        Write(place=copy_place(version), content=content),
-    )
+    return tuple(Write(place=place, content=content) for place in (record_place(version.key), *copy_places(version)))
 
 
 def plan_rebuild(
@@ -53,17 +50,17 @@ def plan_rebuild(
     copies = [
         copy for copy in read_copies(root) if copy.key not in known and _is_free(record_place(copy.key), root, contents)
     ]
-    meter = Meter(report, sum(copy.variant.file.length_bytes for copy in copies))
+    meter = Meter(report, sum(copy.variant.length_bytes for copy in copies))
     sound = [copy for copy in copies if _verifies(copy, meter, cancel)]
     restored = {record_place(copy.key) for copy in sound}
     changed = _with_one_active((*contents.versions, *sound), before=contents.versions)
     gone = [place for place in contents.damaged_places if place not in restored]
-    bare = [version for version in contents.versions if not (root / copy_place(version)).exists()]
+    bare = [version for version in contents.versions if not _has_copies(version, root)]
     written = {version.key: version for version in (*bare, *changed)}
     steps = [step for version in written.values() for step in records_of(version)]
     lost = [f"{place} can't be read, and has no copy whose file verifies." for place in gone]
     lost += [f"The file of {copy.key} isn't whole." for copy in copies if copy not in sound]
-    gone += [copy_place(copy) for copy in copies if copy not in sound]
+    gone += [place for copy in copies if copy not in sound for place in copy_places(copy) if (root / place).exists()]
     return Rebuilt(tuple(copy.key for copy in sound), tuple(lost)), (*steps, *(Unlink(place=place) for place in gone))
 
 
@@ -72,10 +69,13 @@ def _is_free(place: str, root: Path, contents: Contents) -> bool:
     return place in contents.damaged_places or not (root / place).exists()
 
 
+def _has_copies(version: InstalledVersion, root: Path) -> bool:
+    return all((root / place).exists() for place in copy_places(version))
+
+
 def _verifies(version: InstalledVersion, meter: Meter, cancel: Cancel) -> bool:
-    expected = version.variant.file
     try:
-        return digest_of_file(version.path, expected, meter, cancel) == expected.digest
+        return all(digest_of_file(path, part.file, meter, cancel) == part.file.digest for part, path in version.files)
     except StoreAccessError:
         return False
 

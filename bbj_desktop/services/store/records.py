@@ -1,6 +1,6 @@
 """The records of installed versions: one JSON file each, readable without the others.
 
-A copy of each lies beside the model's file. The copies are read only to restore records that were lost.
+A copy of each lies beside each of the version's files. The copies are read only to restore records that were lost.
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ def record_place(key: str) -> str:
     return f"versions/{key.replace(':', '+')}.json"
 
 
-def copy_place(version: InstalledVersion) -> str:
-    """``blobs/sha256-<hex>.bbj-coder+2026.1-7b-q4_k_m.json``: a file may serve several versions."""
-    return f"blobs/{blob_name(version.variant.file.digest)}.{record_place(version.key).removeprefix('versions/')}"
+def copy_places(version: InstalledVersion) -> tuple[str, ...]:
+    """``blobs/sha256-<hex>.bbj-coder+2026.1-7b-q4_k_m.json`` beside each file: a file may serve several versions."""
+    record = record_place(version.key).removeprefix("versions/")
+    return tuple(f"blobs/{blob_name(part.file.digest)}.{record}" for part in version.variant.parts)
 
 
 def key_of_copy(name: str) -> str | None:
@@ -62,15 +63,15 @@ def key_of_copy(name: str) -> str | None:
 
 
 def read_copies(root: Path) -> tuple[InstalledVersion, ...]:
-    """The versions whose copies can be read. Raises StoreAccessError."""
-    found = []
+    """The versions whose copies can be read, each once. Raises StoreAccessError."""
+    found: dict[str, InstalledVersion] = {}
     for path in files_in(root / "blobs"):
         if key_of_copy(path.name) is not None and (text := _text(path)) is not None:
             with suppress(FormatError):
                 version = _parse(text, root)
-                if copy_place(version) == f"blobs/{path.name}":
-                    found.append(version)
-    return tuple(found)
+                if f"blobs/{path.name}" in copy_places(version):
+                    found.setdefault(version.key, version)
+    return tuple(found.values())
 
 
 def read_records(root: Path, pending: Mapping[str, str | None]) -> Contents:
@@ -139,13 +140,16 @@ def _parse(text: bytes, root: Path) -> InstalledVersion:
     version = parse_document(InstalledVersion, text, what="record of an installed version", newest=INSTALLED_FORMAT)
     if version.release.variant(version.quantisation) is None:
         raise FormatError(f"Its release has no variant {version.quantisation}.")
-    if "\0" in str(version.path):
+    if any("\0" in str(path) for _, path in version.files):
         raise FormatError("Its file has a name that no file can have.")
-    here = root / "blobs" / blob_name(version.variant.file.digest)
-    moved = here.exists() or not _is_there(version.path)  # as a whole; else it is a shared store's file
-    if version.path.name == here.name and moved:
-        return version.model_copy(update={"path": here})
-    return version
+    paths = [_placed(part.file.digest, path, root) for part, path in version.files]
+    return version.model_copy(update=dict(zip(("path", "adapter_path"), paths, strict=False)))
+
+
+def _placed(digest: str, path: Path, root: Path) -> Path:
+    """Where a file is now: the store may have been moved as a whole; what is elsewhere is a shared store's file."""
+    here = root / "blobs" / blob_name(digest)
+    return here if path.name == here.name and (here.exists() or not _is_there(path)) else path
 
 
 def _is_there(path: Path) -> bool:
@@ -156,13 +160,14 @@ def _is_there(path: Path) -> bool:
 
 
 def _file_problems(version: InstalledVersion) -> Iterable[str]:
-    try:
-        size = version.path.stat().st_size
-    except OSError as error:
-        return [f"The file of {version.key} is missing: {version.path} ({error.strerror})."]
-    if size != version.variant.file.length_bytes:
-        return [f"The file of {version.key} has {size} bytes instead of {version.variant.file.length_bytes}."]
-    return []
+    for part, path in version.files:
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            yield f"The file of {version.key} is missing: {path} ({error.strerror})."
+            continue
+        if size != part.file.length_bytes:
+            yield f"The file of {version.key} has {size} bytes instead of {part.file.length_bytes}."
 
 
 def _ordered(versions: list[InstalledVersion]) -> tuple[InstalledVersion, ...]:

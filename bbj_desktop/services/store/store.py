@@ -46,7 +46,7 @@ from bbj_desktop.services.store.rebuilding import Rebuilt, plan_rebuild, records
 from bbj_desktop.services.store.records import (
     Contents,
     blob_name,
-    copy_place,
+    copy_places,
     digest_of_blob,
     files_in,
     key_of_copy,
@@ -145,21 +145,23 @@ class Store:
     def problems(self) -> tuple[str, ...]:
         """A sentence for each thing in the store that isn't as it should be; file contents aren't looked at."""
         contents = self._read()
-        lost = [f"The record of {key} is lost." for key in self._lost(contents)]
+        lost = [f"The record of {key} is lost." for key in dict.fromkeys(self._lost(contents))]
         return (*contents.problems, *lost, *self._shared_problem)
 
-    def _lost(self, contents: Contents) -> dict[str, str]:
-        """Keys of versions that have a copy of their record only, with the names of their files."""
+    def _lost(self, contents: Contents) -> dict[str, set[str]]:
+        """Keys of versions that have copies of their record only, with the names of their files."""
         keys = {version.key for version in contents.versions}
         pending = _pending(self._read_journal()[0])
-        return {
-            key: path.name.partition(".")[0]
-            for path in self._blob_files()
-            if (key := key_of_copy(path.name)) is not None
-            and key not in keys
-            and not (self.root / record_place(key)).exists()
-            and f"blobs/{path.name}" not in pending
-        }
+        found: dict[str, set[str]] = {}
+        for path in self._blob_files():
+            if (
+                (key := key_of_copy(path.name)) is not None
+                and key not in keys
+                and not (self.root / record_place(key)).exists()
+                and f"blobs/{path.name}" not in pending
+            ):
+                found.setdefault(key, set()).add(path.name.partition(".")[0])
+        return found
 
     def shared_versions(self) -> tuple[InstalledVersion, ...]:
         """What the shared store has and this one doesn't, none of it active here. Empty where it can't be read:
@@ -227,7 +229,7 @@ class Store:
         """Files that no installed version uses: unfinished downloads, and whole files without a record. One whose
         record is lost isn't among them: ``rebuild`` decides about it."""
         contents = self._read()
-        used = {*(version.path.name for version in contents.versions), *self._lost(contents).values()}
+        used = _names_of(contents.versions).union(*self._lost(contents).values())
         groups: dict[str, list[Path]] = {}
         for path in self._blob_files():
             name = path.name.partition(".")[0]
@@ -238,7 +240,8 @@ class Store:
     def held_bytes(self) -> dict[str, int]:
         """What of each model file is on the volume already, by digest: whole files and unfinished downloads."""
         shared = self._shared.versions() if self._shared is not None else ()
-        held = {version.variant.file.digest: version.variant.file.length_bytes for version in shared}
+        parts = [part for version in shared for part in version.variant.parts]
+        held = {part.file.digest: part.file.length_bytes for part in parts}
         for path in self._blob_files():
             if path.suffix == ".json":
                 continue
@@ -247,7 +250,7 @@ class Store:
         return held
 
     def verify(self, key: str, report: Report, cancel: Cancel) -> None:
-        """Reads a version's file and compares it with the signed digest.
+        """Reads a version's files and compares them with the signed digests.
 
         Raises:
             NotFoundError: No such version.
@@ -255,16 +258,15 @@ class Store:
             StoreAccessError: It can't be read.
             Cancelled: By ``cancel``.
         """
-        version = self.get(key)
-        expected = version.variant.file
-        actual = digest_of_file(version.path, expected, Meter(report, expected.length_bytes), cancel)
-        if actual != expected.digest:
-            raise DigestError(
-                f"The file of {key} is damaged: {version.path}.",
-                expected=expected.digest,
-                actual=actual,
-                hint=f"bbj-desktop repair {key} fetches what is damaged.",
-            )
+        for part, path in self.get(key).files:
+            actual = digest_of_file(path, part.file, Meter(report, part.file.length_bytes), cancel)
+            if actual != part.file.digest:
+                raise DigestError(
+                    f"The file of {key} is damaged: {path}.",
+                    expected=part.file.digest,
+                    actual=actual,
+                    hint=f"bbj-desktop repair {key} fetches what is damaged.",
+                )
 
     # changing
 
@@ -347,7 +349,7 @@ class Store:
         return self._change(key, lambda version: version.model_copy(update={"pinned": pinned}))
 
     def remove(self, key: str, *, force: bool = False) -> Freed:
-        """Removes a version, and its file if no other version uses it. A file that can't go now is a leftover.
+        """Removes a version, and those of its files that no other version uses. One that can't go now is a leftover.
 
         The active version goes only as the last of its slot or with ``force``: else activate another one first, so that
         the slot's names always mean something.
@@ -363,10 +365,9 @@ class Store:
             others = [each for each in self.versions() if each.key != key]
             if version.active and not force and any(each.slot == version.slot for each in others):
                 raise InUseError(f"{key} is the active version.", hint="Activate another one first.")
-            shared = any(each.path.name == version.path.name for each in others)
-            files = () if shared else self._files_of(version)
+            files = self._files_of(version, others)
             sizes = {path: _size_on_disk(path) for path in files}
-            places = dict.fromkeys((copy_place(version), *(f"blobs/{path.name}" for path in files)))
+            places = dict.fromkeys((*copy_places(version), *(f"blobs/{path.name}" for path in files)))
             self._journal.perform("remove", tuple(Unlink(place=place) for place in (record_place(key), *places)))
             gone = tuple(path for path in files if path.suffix != ".json" and not path.exists())
             return Freed(sum(sizes[path] for path in gone), gone)
@@ -418,10 +419,11 @@ class Store:
         changed = (*passive, version.model_copy(update={"active": True, "activated_at": at}))
         return tuple(step for each in changed for step in records_of(each))
 
-    def _files_of(self, version: InstalledVersion) -> tuple[Path, ...]:
-        """Its file in the store, and what is left of its download. Files elsewhere aren't ours to remove."""
-        name = blob_name(version.variant.file.digest)
-        return tuple(path for path in self._blob_files() if path.name.partition(".")[0] == name)
+    def _files_of(self, version: InstalledVersion, others: Iterable[InstalledVersion]) -> tuple[Path, ...]:
+        """Its own files in the store, and what is left of their downloads; what other versions use isn't among them.
+        Files elsewhere aren't ours to remove."""
+        names = {blob_name(part.file.digest) for part in version.variant.parts} - _names_of(others)
+        return tuple(path for path in self._blob_files() if path.name.partition(".")[0] in names)
 
     def _blob_files(self) -> list[Path]:
         return [path for path in files_in(self.root / "blobs") if path.name.startswith("sha256-")]
@@ -468,13 +470,15 @@ class Store:
         self._journal.recover()
 
     def check_file(self, version: InstalledVersion) -> None:
-        expected = version.variant.file.length_bytes
-        try:
-            size = version.path.stat().st_size
-        except OSError as error:
-            raise StoreAccessError(f"{version.path} can't be read: {error.strerror}.") from error
-        if size != expected:
-            raise StoreAccessError(f"{version.path} has {size} bytes instead of {expected}.", hint="Install it again.")
+        """Raises StoreAccessError unless all of a version's files are there in their lengths."""
+        for part, path in version.files:
+            expected = part.file.length_bytes
+            try:
+                size = path.stat().st_size
+            except OSError as error:
+                raise StoreAccessError(f"{path} can't be read: {error.strerror}.") from error
+            if size != expected:
+                raise StoreAccessError(f"{path} has {size} bytes instead of {expected}.", hint="Install it again.")
 
 
 def _open_shared(root: Path | None) -> tuple[Store | None, tuple[str, ...]]:
@@ -494,6 +498,11 @@ def _length(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
+
+
+def _names_of(versions: Iterable[InstalledVersion]) -> set[str]:
+    """The names of all files that versions use."""
+    return {path.name for version in versions for _, path in version.files}
 
 
 def _with_registration(version: InstalledVersion, registration: Registration) -> InstalledVersion:
