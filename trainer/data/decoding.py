@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 MAX_RECORD_BYTES = 4 * 2**20  # bytes of one example; the longest useful one is some 10,000 tokens
-MAX_SKIPPED_BYTES = 256 * 2**20  # bytes of a line that is too long, before the whole file is given up
+MAX_SKIPPED_BYTES = 128 * 2**20  # bytes of a line that is too long, before the whole file is given up
 MAX_TRANSCODED_BYTES = 64 * 2**20  # bytes of a UTF-16 file, which is converted as a whole
 HEAD_BYTES = 64 * 2**10  # bytes looked at to recognise a file
 

@@ -24,7 +24,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from trainer.data.fences import fenced, fences, has_fence
 
@@ -62,11 +62,27 @@ def _generations(value: object) -> object:
     return tuple(label for label in get_args(Generation) if label in labels)
 
 
+def _whole(text: str) -> str:
+    """JSON can hold half a character (a lone surrogate), which no file can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("half a character (a lone surrogate)") from None
+    return text
+
+
+def _whole_values(extra: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if extra:
+        _whole(json.dumps(extra, ensure_ascii=False))
+    return extra
+
+
 def _lower(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
 Generations = Annotated[tuple[Generation, ...], BeforeValidator(_generations)]
+Text = Annotated[str, AfterValidator(_whole)]
 
 
 class _Frozen(BaseModel):
@@ -80,8 +96,8 @@ class Message(_Frozen):
         role: ``system``, ``user`` or ``assistant``; anything else is kept, and found by the check.
     """
 
-    role: str
-    content: str
+    role: Text
+    content: Text
 
 
 class Source(_Frozen):
@@ -150,29 +166,29 @@ class Example(_Frozen):
         extra: What the source says besides, by its keys there.
     """
 
-    id: str = Field(min_length=1)
+    id: Text = Field(min_length=1)
     type: Annotated[ExampleType, BeforeValidator(_lower)] = "unknown"
     generation: Generations = ("unknown",)
     difficulty: Annotated[Difficulty, BeforeValidator(_lower)] = "unknown"
     form: Form = "fields"
-    title: str = ""
-    instruction: str = ""
-    input: str = ""
-    output: str = ""
-    explanation: str = ""
-    expected: str = ""
+    title: Text = ""
+    instruction: Text = ""
+    input: Text = ""
+    output: Text = ""
+    explanation: Text = ""
+    expected: Text = ""
     expected_kind: Literal["behavior", "output"] = "behavior"
-    system: str = ""
+    system: Text = ""
     turns: tuple[Message, ...] = ()
-    tags: tuple[str, ...] = ()
-    requires_version: str = ""
+    tags: tuple[Text, ...] = ()
+    requires_version: Text = ""
     from_generation: Generations = ("unknown",)
     to_generation: Generations = ("unknown",)
     origin: Origin = "curated"
     review: Review = "unreviewed"
     compiler: Compiled = "not-judged"
     source: Source = Source()
-    extra: dict[str, JsonValue] = {}
+    extra: Annotated[dict[str, JsonValue], AfterValidator(_whole_values)] = {}
 
     @classmethod
     def of(cls, *, id: str = "", **fields: Any) -> Self:  # noqa: A002 - the field's name

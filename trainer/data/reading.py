@@ -194,7 +194,7 @@ class _Reader:
 
     def _opened(self, path: Path) -> Sidecar | None:
         try:
-            sidecar = Sidecar.beside(path, path.open("rb"))
+            return Sidecar(path, self._stack.enter_context(path.open("rb")))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -203,8 +203,6 @@ class _Reader:
         except FormatError as error:
             say(self._found, path, "broken-sidecar", error.message, error.hint)
             return None
-        self._stack.callback(sidecar.close)
-        return sidecar
 
     def _kept(self, sidecar: Sidecar, key: str, source: Source) -> dict[str, Any]:
         try:

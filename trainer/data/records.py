@@ -67,7 +67,7 @@ def json_lines(stream: BinaryIO, say: Say) -> Iterator[Record]:
             guessed = encoding
             say(wrong_encoding(encoding, number))
         try:
-            value = decoder.whole(text)
+            value = decoder.whole(text.rstrip("\r\n"))
         except (ValueError, RecursionError) as error:
             say(Problem("broken-json", "error", _why(error, raw), _LINE_HINT, number))
             continue
@@ -104,10 +104,8 @@ class _Text:
     def __init__(self, stream: BinaryIO, say: Say) -> None:
         self.line = 1
         self._stream = stream
-        encoding = _encoding_of(stream)
-        if encoding != "utf-8":
-            say(wrong_encoding(encoding, 1))
-        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._say = say
+        self._decoder: codecs.IncrementalDecoder = codecs.getincrementaldecoder("utf-8")()
         self._text, self._at, self._ended = "", 0, False
 
     def at(self, sign: str) -> bool:
@@ -149,24 +147,19 @@ class _Text:
             return False
         raw = self._stream.read(_CHUNK_BYTES)
         self._ended = not raw
-        self._text = self._text[self._at :] + self._decoder.decode(raw, final=self._ended)
+        self._text = self._text[self._at :] + self._decoded(raw)
         self._at = 0
         return not self._ended
 
-
-def _encoding_of(stream: BinaryIO) -> str:
-    """``utf-8`` if all that follows is; the position stays."""
-    start = stream.tell()
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        while raw := stream.read(_CHUNK_BYTES):
-            decoder.decode(raw)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return "iso-8859-1"
-    finally:
-        stream.seek(start)
-    return "utf-8"
+    def _decoded(self, raw: bytes) -> str:
+        """The text of the next bytes; from the first ones on that aren't UTF-8, all is taken for ISO 8859-1."""
+        begun, _ = self._decoder.getstate()
+        try:
+            return self._decoder.decode(raw, final=self._ended)
+        except UnicodeDecodeError:
+            self._say(wrong_encoding("iso-8859-1", self.line))
+            self._decoder = codecs.getincrementaldecoder("iso-8859-1")()
+            return self._decoder.decode(begun + raw, final=self._ended)
 
 
 def wrong_encoding(encoding: str, line: int) -> Problem:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 from bbj_desktop.core.errors import FormatError, TooNewError
 from trainer.data.example import Example
@@ -57,23 +57,21 @@ class Sidecar:
     """A sidecar that is read; it holds places, not contents."""
 
     def __init__(self, path: Path, stream: BinaryIO) -> None:
+        """Reads the index.
+
+        Args:
+            path: For messages.
+            stream: The file; its owner closes it.
+
+        Raises:
+            FormatError: It is damaged, or newer than this program.
+            OSError: It can't be read.
+        """
         self.path = path
         self._stream = stream
         self._places: dict[str, int] = {}
         self._read_header()
         self._index()
-
-    @classmethod
-    def beside(cls, path: Path, stream: BinaryIO) -> Self:
-        """Reads the index.
-
-        Raises:
-            FormatError: It is damaged, or newer than this program.
-        """
-        return cls(path, stream)
-
-    def close(self) -> None:
-        self._stream.close()
 
     def fields(self, key: str) -> dict[str, Any] | None:
         """The fields kept for a record; None if it isn't in the sidecar.

@@ -11,6 +11,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from bbj_desktop.core.errors import FormatError
 
 MAX_FRONT_MATTER = 64 * 1024  # characters
+MAX_BRACKETS = 200  # opening ones; the time that the scanner takes grows with the square of their depth
 _NULL = "tag:yaml.org,2002:null"
 
 Value = str | list[str] | None
@@ -41,15 +42,16 @@ def load(text: str) -> dict[str, tuple[Value, int]]:
     """
     if len(text) > MAX_FRONT_MATTER:
         raise FrontMatterError(f"The front matter is longer than {MAX_FRONT_MATTER} characters.", line=1)
+    if text.count("[") + text.count("{") > MAX_BRACKETS:
+        raise FrontMatterError(f"The front matter has more than {MAX_BRACKETS} opening brackets.", line=1)
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise FrontMatterError(f"Broken YAML: {error.problem or error.context}.", line=line) from error
-    except (YAMLError, RecursionError, ValueError) as error:
-        why = "nested too deeply" if isinstance(error, RecursionError) else str(error).splitlines()[0]
-        raise FrontMatterError(f"Broken YAML: {why}.", line=1) from error
+    except (YAMLError, ValueError) as error:
+        raise FrontMatterError(f"Broken YAML: {str(error).splitlines()[0]}.", line=1) from error
     if not isinstance(root, MappingNode):
         raise FrontMatterError("The front matter has no keys.", line=1)
     found: dict[str, tuple[Value, int]] = {}

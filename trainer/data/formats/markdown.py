@@ -82,7 +82,8 @@ def why_not(example: Example) -> str:
 def _from_matter(matter: dict[str, tuple[frontmatter.Value, int]], parsed: Parsed) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     extra: dict[str, Any] = {}
-    for key, (value, line) in matter.items():
+    for key, (value, place) in matter.items():
+        line = place + 1  # the first line is ---
         name = "instruction" if key == "description" else key
         wants_text = key in ("title", "description", "requires_version")
         if key not in KEYS:
