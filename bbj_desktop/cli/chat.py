@@ -10,6 +10,7 @@ from bbj_desktop.actions.versions import list_versions
 from bbj_desktop.cli.checking import answer_checked
 from bbj_desktop.cli.describe import statistics_line
 from bbj_desktop.cli.naming import find_installed
+from bbj_desktop.cli.painting import Painter
 from bbj_desktop.cli.results import AskResult, ChatResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
@@ -130,13 +131,16 @@ def _stream(
         temperature=arguments.temperature,
     )
     statistics: Statistics | None = None
+    painter = Painter() if screen.coloured else None
     for event in events:
         if isinstance(event, Delta):
             pieces.append(event.text)
             if not screen.json:
-                screen.write(event.text)
+                screen.write(painter.feed(event.text) if painter else event.text)
         elif isinstance(event, Finished):
             statistics = event.statistics
+    if painter:
+        screen.write(painter.finish())
     if statistics is None:
         raise EngineCrashedError("The engine ended in the middle of its answer.", hint="Ask again.")
     return statistics

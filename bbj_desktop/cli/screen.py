@@ -41,6 +41,11 @@ class Screen:
         envelope = {"format": JSON_FORMAT, "command": command, **content}
         print(json.dumps(envelope, ensure_ascii=False, indent=None if one_line else 1), flush=True)
 
+    @property
+    def coloured(self) -> bool:
+        """The result goes to a terminal that shows colours; as rich, it obeys NO_COLOR."""
+        return not self.json and self.is_terminal(sys.stdout) and not self.console(sys.stdout).no_color
+
     def line(self, text: str = "", style: str = "") -> None:
         """A line of the result."""
         self._print(sys.stdout, text, style)

@@ -41,13 +41,6 @@ def _read(descriptor: int) -> bytes:
         return b""
 
 
-@pytest.fixture
-def installed(customer: Call, ollama: FakeOllama) -> Call:
-    assert customer("install", "7b-q4_0").code == 0
-    assert ollama.models
-    return customer
-
-
 def test_errors_are_coloured() -> None:
     code, shown = at_terminal("activate", "7b")
     assert code == 3
@@ -116,3 +109,13 @@ def test_a_chat_greets_answers_and_leaves_with_quit(installed: Call) -> None:
     assert "A tiny stand-in for tests." in shown
     assert 'PRINT "Hello BBj"' in shown
     assert "TTFT" in shown
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_the_code_of_an_answer_is_coloured(ollama: FakeOllama, no_color: str, coloured: bool) -> None:
+    ollama.answer = ("Here:\n\n```bbj\n", "print", ' "Hi"\n```\n')
+    code, shown = at_terminal("ask", "Say hi.", NO_COLOR=no_color)
+    assert code == 0
+    line = next(line for line in shown.splitlines() if "Hi" in line)
+    assert (line != 'print "Hi"') is coloured

@@ -1,0 +1,72 @@
+"""Colours for the code in an answer that arrives in pieces, on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bbj_desktop.core.highlighting import lexer_for
+
+if TYPE_CHECKING:
+    from pygments.lexer import Lexer
+
+_FENCES = ("```", "~~~")
+
+
+class Painter:
+    """Passes prose on at once, and code line by line, coloured as the whole block so far asks for."""
+
+    def __init__(self) -> None:
+        self._line = ""  # the unfinished line, of which nothing has been passed on
+        self._begun = False  # the beginning of this line was passed on already
+        self._fence = ""
+        self._lexer: Lexer | None = None
+        self._code = ""
+
+    def feed(self, piece: str) -> str:
+        """What to print for a piece; some of it may wait for the next one."""
+        shown = []
+        self._line += piece
+        while "\n" in self._line:
+            line, _, self._line = self._line.partition("\n")
+            shown.append(self._whole(line + "\n"))
+        if self._line and not self._fence and (self._begun or not _may_be_fence(self._line)):
+            shown.append(self._line)
+            self._line, self._begun = "", True
+        return "".join(shown)
+
+    def finish(self) -> str:
+        """What was held back, when the answer has ended."""
+        rest, self._line = self._line, ""
+        return self._whole(rest) if rest else ""
+
+    def _whole(self, line: str) -> str:
+        begun, self._begun = self._begun, False
+        bare = line.strip()
+        if self._fence:
+            if bare.startswith(self._fence) and not bare.strip(self._fence[0]):
+                self._fence = ""
+                return line
+            return self._coloured(line)
+        if not begun and bare.startswith(_FENCES):
+            self._fence = bare[: len(bare) - len(bare.lstrip(bare[0]))]
+            self._lexer = lexer_for(bare.lstrip(bare[0]).split(" ")[0].lower())
+            self._code = ""
+        return line
+
+    def _coloured(self, line: str) -> str:
+        """The block is coloured as a whole, since a comment may span lines, and its last line kept."""
+        if self._lexer is None:
+            return line
+        from pygments import highlight
+        from pygments.formatters import TerminalFormatter
+
+        self._code += line
+        self._lexer.stripnl = self._lexer.ensurenl = False
+        whole = highlight(self._code, self._lexer, TerminalFormatter())
+        end = "\n" if line.endswith("\n") else ""
+        return whole.removesuffix("\n").rpartition("\n")[2] + end
+
+
+def _may_be_fence(beginning: str) -> bool:
+    start = beginning.lstrip(" ")
+    return not start or any(start.startswith(fence) or fence.startswith(start) for fence in _FENCES)
