@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.core.chunks import MAX_FILE_BYTES
 from bbj_desktop.core.errors import FormatError, PublishError
 from bbj_desktop.core.progress import Cancel, Report
 from bbj_desktop.core.release import Release, Role, TierTable
@@ -67,6 +68,7 @@ def publish(
     cancel: Cancel,
     *,
     tiers: TierTable | None = None,
+    max_file_bytes: int = MAX_FILE_BYTES,
     terms: Terms = AT_ONCE,
 ) -> Release:
     """Validates, signs and publishes a release.
@@ -80,6 +82,7 @@ def publish(
         report: Told what is done, and the bytes that are hashed.
         cancel: Obeyed; nothing is visible before the end.
         tiers: Replaces the channel's tier table; None leaves it.
+        max_file_bytes: Models that are longer are split into files of at most this length.
         terms: How it is signed.
 
     Raises:
@@ -88,7 +91,18 @@ def publish(
         EngineError: The fit table can't be recorded.
         Cancelled: By ``cancel``.
     """
-    return writer.publish(folder, keys, passphrase, draft, channel, report, cancel, tiers=tiers, terms=terms)
+    return writer.publish(
+        folder,
+        keys,
+        passphrase,
+        draft,
+        channel,
+        report,
+        cancel,
+        tiers=tiers,
+        max_file_bytes=max_file_bytes,
+        terms=terms,
+    )
 
 
 def refresh(folder: Path, keys: Path, passphrase: str, *, clock_is_right: bool = False) -> datetime:

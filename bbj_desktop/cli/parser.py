@@ -95,6 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
     _declare_conversation(commands)
     _declare_registry(commands)
     _declare_bundle(commands)
+    _declare_engine(commands)
     _declare_rest(commands)
     return parser
 
@@ -264,6 +265,12 @@ def _declare_registry(commands: _Commands) -> None:
     publish = registry.add("publish", "registry:publish", "sign and publish a release")
     publish.add_argument("draft", metavar="DRAFT", help="the release's description (JSON), beside its GGUF files")
     publish.add_argument("--to", default="beta", metavar="CHANNEL", help="channel (default beta)")
+    publish.add_argument(
+        "--max-file-size",
+        default="50GB",
+        metavar="SIZE",
+        help="split models into files of at most this size (default 50GB, as the Hugging Face Hub takes them)",
+    )
     refresh = registry.add("refresh", "registry:refresh", "sign a new timestamp, so that clients see it is current")
     promote = registry.add("promote", "registry:promote", "take a release from beta over to stable")
     withdraw = registry.add("withdraw", "registry:withdraw", "never offer a release again; installed ones are flagged")
@@ -366,6 +373,13 @@ def _declare_bundle(commands: _Commands) -> None:
     take.add_argument("--fingerprint", metavar="DIGEST", help="the fingerprint that root must have; asks no question")
     take.add_argument("--install", action="store_true", help="install the best of it for this machine, too")
     take.add_argument("--allow-older", action="store_true", help="with --install: go back to an older release")
+
+
+def _declare_engine(commands: _Commands) -> None:
+    engine = commands.group("engine", "the embedded engine, which all programs of a user share")
+    engine.add("status", "engine:status", "show what runs, who uses it, and which model is in memory")
+    engine.add("stop", "engine:stop", "end it, whoever uses it; the next question starts a new one")
+    engine.add("logs", "engine:logs", "show the last lines of its logs")
 
 
 def _declare_rest(commands: _Commands) -> None:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from bbj_desktop.actions import publishing, registering
 from bbj_desktop.actions.publishing import ReleaseName
 from bbj_desktop.actions.registering import RegistryView
+from bbj_desktop.cli.bundle import parse_size
 from bbj_desktop.cli.naming import parse_name
 from bbj_desktop.cli.results import (
     RegistryAddResult,
@@ -120,9 +121,12 @@ def publish(session: Session) -> Outcome:
     folder, keys = place(session.arguments.folder), keys_of(session)
     draft = publishing.read_draft(Path(session.arguments.draft))
     channel, tiers, terms = session.arguments.to, _tiers(session), terms_of(session)
+    longest = parse_size(session.arguments.max_file_size)
     passphrase = passphrase_of(session)
-    job = partial(publishing.publish, folder, keys, passphrase, draft, channel, tiers=tiers, terms=terms)
-    return _released(session.work(job), channel, "published in", terms)
+    job = partial(publishing.publish, folder, keys, passphrase, draft, channel)
+    return _released(
+        session.work(partial(job, tiers=tiers, max_file_bytes=longest, terms=terms)), channel, "published in", terms
+    )
 
 
 def promote(session: Session) -> Outcome:

@@ -12,25 +12,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bbj_desktop.core.chunks import plan_chunks
+from bbj_desktop.core.chunks import MAX_FILE_BYTES
 from bbj_desktop.core.errors import NotFoundError, PublishError
-from bbj_desktop.core.progress import Cancel, Remark, Report, Step, Transfer
+from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.release import (
     Catalogue,
     CatalogueEntry,
-    ChunkIndex,
     FileReference,
     FitRow,
     Release,
     ReleaseTexts,
     TierTable,
     Variant,
+    format_of,
     parse_catalogue,
     parse_release,
     version_key,
 )
 from bbj_desktop.services.locking import FileLock
-from bbj_desktop.services.registry.blobs import index_file, place_bytes, place_file, reference_to, tokenizer_of
+from bbj_desktop.services.registry.adapters import read_adapters
+from bbj_desktop.services.registry.blobs import place_bytes, reference_to, tokenizer_of
 from bbj_desktop.services.registry.draft import (
     ModelFile,
     ReleaseDraft,
@@ -42,6 +43,7 @@ from bbj_desktop.services.registry.draft import (
 from bbj_desktop.services.registry.keys import CHANNEL_PLANS, KEY_PLANS, KeyFolder, KeyPlan, PublicKey, Signers
 from bbj_desktop.services.registry.layout import INITIAL_ROOT, METADATA, catalogue_target, manifest_target
 from bbj_desktop.services.registry.ledger import Ledger, Lifetimes
+from bbj_desktop.services.registry.payloads import HashedVariant, hash_variants
 from bbj_desktop.services.registry.root import RootDescription, describe_root
 from bbj_desktop.services.registry.rotation import change_keys
 from bbj_desktop.services.registry.staging import Stage, StagingLedger, publish_stage
@@ -124,6 +126,7 @@ def publish(
     *,
     tiers: TierTable | None = None,
     measure: Measure = measure_with_engine,
+    max_file_bytes: int = MAX_FILE_BYTES,
     terms: Terms = Terms(),
 ) -> Release:
     """Checks a release, signs it and puts it into a channel.
@@ -138,6 +141,7 @@ def publish(
         cancel: Obeyed between and within files; nothing is visible before the end.
         tiers: Replaces the channel's tier table; None leaves it.
         measure: Records the fit tables.
+        max_file_bytes: Models that are longer are split into files of at most this length.
         terms: How it is signed.
 
     Returns:
@@ -152,7 +156,9 @@ def publish(
     """
     purpose = f"publish {draft.name} in {channel}"
     with _opened(folder, keys_folder, passphrase, terms, purpose) as publisher:
-        return publisher.publish(draft, channel, report, cancel, tiers=tiers, measure=measure)
+        return publisher.publish(
+            draft, channel, report, cancel, tiers=tiers, measure=measure, max_file_bytes=max_file_bytes
+        )
 
 
 def promote(
@@ -343,24 +349,6 @@ Name = tuple[str, str, str, str]
 """Model, role, size and version of a release."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Hashed:
-    """A model file with its digests, not yet among the blobs."""
-
-    model: ModelFile
-    index: ChunkIndex
-    index_bytes: bytes
-
-    def variant(self, fit_table: tuple[FitRow, ...] = ()) -> Variant:
-        return Variant(
-            quantisation=self.model.quantisation,
-            file=self.index.file,
-            chunk_index=reference_to(self.index_bytes),
-            architecture=self.model.architecture,
-            fit_table=fit_table,
-        )
-
-
 class Publisher:
     """What the functions above share: one registry, open for writing by one process.
 
@@ -418,16 +406,20 @@ class Publisher:
         *,
         tiers: TierTable | None = None,
         measure: Measure = measure_with_engine,
+        max_file_bytes: int = MAX_FILE_BYTES,
     ) -> Release:
         self.ledger.channel(channel)
         self.ledger.demand_signers(channel, "snapshot", "timestamp")
         report(Step("check", f"Checking {draft.title} {draft.version}"))
         check_texts(draft)
         self._refuse_withdrawn((draft.model, draft.role, draft.size, draft.version), channel)
-        models = [read_model(quantisation, path) for quantisation, path in sorted(draft.files.items())]
+        wholes = [read_model(quantisation, path) for quantisation, path in sorted(draft.files.items())]
+        bases = [read_model(quantisation, each.base) for quantisation, each in sorted(draft.adapters.items())]
+        models = [*wholes, *bases]
         check_models(draft, models)
-        report(Step("hash", f"Reading {len(models)} model files"))
-        hashed = _hash(models, report, cancel)
+        adapters = read_adapters(draft, bases)
+        report(Step("hash", f"Reading {len(models) + len(adapters)} model files"))
+        hashed = hash_variants(wholes, bases, adapters, max_file_bytes, report, cancel)
         tokenizer = tokenizer_of(models[0].path, models[0].header)
         candidate = _assemble(draft, reference_to(tokenizer), [item.variant() for item in hashed])
         known = self._published(candidate)
@@ -490,11 +482,11 @@ class Publisher:
             found[channel] = release
         return found
 
-    def _place(self, hashed: Sequence[_Hashed], tokenizer: bytes, cancel: Cancel) -> None:
+    def _place(self, hashed: Sequence[HashedVariant], tokenizer: bytes, cancel: Cancel) -> None:
         place_bytes(self.ledger, tokenizer)
         for item in hashed:
-            place_file(self.ledger, item.model.path, item.index.file, item.model.modified_ns, cancel)
-            place_bytes(self.ledger, item.index_bytes)
+            for file in item.files:
+                file.place(self.ledger, cancel)
 
     def _offer(self, release: Release, channel: str, tiers: TierTable | None) -> None:
         manifest = manifest_target(channel, release)
@@ -544,20 +536,6 @@ def _name(entry: CatalogueEntry) -> Name:
     return entry.model, entry.role, entry.size, entry.version
 
 
-def _hash(models: Sequence[ModelFile], report: Report, cancel: Cancel) -> list[_Hashed]:
-    total, before, hashed = sum(model.length_bytes for model in models), 0, []
-    for model in models:
-        base = before
-
-        def progress(done: int, base: int = base) -> None:
-            report(Transfer(done_bytes=base + done, total_bytes=total))
-
-        index = index_file(model.path, plan_chunks(model.header, model.length_bytes), progress, cancel)
-        hashed.append(_Hashed(model, index, index.model_dump_json().encode()))
-        before += model.length_bytes
-    return hashed
-
-
 def _measured(model: ModelFile, measure: Measure, cancel: Cancel) -> tuple[FitRow, ...]:
     cancel.check()
     lengths = [length for length in FIT_CONTEXTS if length <= model.architecture.trained_context]
@@ -565,7 +543,7 @@ def _measured(model: ModelFile, measure: Measure, cancel: Cancel) -> tuple[FitRo
 
 
 def _assemble(draft: ReleaseDraft, tokenizer: FileReference | None, variants: Sequence[Variant]) -> Release:
-    texts = {name: getattr(draft, name) for name in ReleaseTexts.model_fields}
+    texts = {name: getattr(draft, name) for name in ReleaseTexts.model_fields} | {"format": format_of(variants)}
     return Release(**texts, tokenizer=tokenizer, variants=tuple(variants))
 
 
