@@ -94,6 +94,7 @@ class FakeOllama:
         problems: What no real client of ours should have sent.
         abandoned: Answers that the client cut.
         tls: Speak https with this context.
+        port: To listen on; 0 takes a free one.
         show_override: Fields that ``/api/show`` answers instead of the true ones.
     """
 
@@ -111,6 +112,7 @@ class FakeOllama:
     show_override: dict[str, Any] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
+    port: int = 0
 
     def __post_init__(self) -> None:
         self.stopping = threading.Event()
@@ -164,7 +166,7 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, fake: FakeOllama) -> None:
         self.fake = fake
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", fake.port), _Handler)
         if fake.tls is not None:
             self.socket = fake.tls.wrap_socket(self.socket, server_side=True)
 
