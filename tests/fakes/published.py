@@ -11,6 +11,7 @@ from pathlib import Path
 from bbj_desktop.actions import registering
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.paths import paths_for
+from bbj_desktop.core.chunks import MAX_FILE_BYTES
 from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.core.release import BaseModelCard, FitRow, Parameters, Prompt, Release, Role
 from bbj_desktop.core.settings import Origin, OriginKind, ResolvedSettings, Settings
@@ -70,12 +71,34 @@ class Publication:
         seed: int = 1,
         hidden: int = 64,
         min_app_version: str = "0.1.0",
+        max_file_bytes: int = MAX_FILE_BYTES,
     ) -> Release:
+        draft = self.draft(
+            version, model=model, size=size, quantisations=quantisations, seed=seed, hidden=hidden,
+            min_app_version=min_app_version,
+        )  # fmt: skip
+        return writer.publish(
+            self.folder, self.keys, PASSPHRASE, draft, channel, silent, Cancel(), measure=unmeasured,
+            max_file_bytes=max_file_bytes,
+        )  # fmt: skip
+
+    def draft(
+        self,
+        version: str,
+        *,
+        model: str = "bbj-coder",
+        size: str = "7b",
+        quantisations: Sequence[str] = ("Q4_0",),
+        seed: int = 1,
+        hidden: int = 64,
+        min_app_version: str = "0.1.0",
+    ) -> writer.ReleaseDraft:
+        """A release with tiny models, which are written now."""
         files = {}
         for number, quantisation in enumerate(quantisations):
             files[quantisation] = self.work / f"{model}-{size}-{version}.{quantisation}.gguf"
             files[quantisation].write_bytes(tiny_gguf(seed=seed + number, hidden=hidden))
-        draft = writer.ReleaseDraft(
+        return writer.ReleaseDraft(
             model=model,
             role=Role.CHAT,
             size=size,
@@ -95,7 +118,6 @@ class Publication:
             ),
             files=files,
         )
-        return writer.publish(self.folder, self.keys, PASSPHRASE, draft, channel, silent, Cancel(), measure=unmeasured)
 
     def withdraw(self, version: str, reason: str, *, model: str = "bbj-coder", size: str = "7b") -> None:
         writer.withdraw(
