@@ -65,19 +65,56 @@ class Cancel:
 
     ``on_cancel`` lets a job that waits in a system call be woken (close the socket, end the process): the callback runs
     on the thread that cancels, at once if the flag is already set.
+
+    A job may also be paused: one that can let go of what it holds registers ``on_pause`` and waits in ``hold``; others
+    go on. Cancelling ends a pause.
     """
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._going = threading.Event()
+        self._going.set()
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], None]] = []
+        self._pause_callbacks: list[Callable[[], None]] = []
 
     def cancel(self) -> None:
         with self._lock:
             self._event.set()
+            self._going.set()
             callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()
+
+    def pause(self) -> None:
+        with self._lock:
+            if self._event.is_set():
+                return
+            self._going.clear()
+            callbacks = list(self._pause_callbacks)
+        for callback in callbacks:
+            callback()
+
+    def resume(self) -> None:
+        self._going.set()
+
+    @property
+    def paused(self) -> bool:
+        return not self._going.is_set()
+
+    def hold(self) -> None:
+        """Waits as long as the job is paused. Raises Cancelled if the flag is set."""
+        self._going.wait()
+        self.check()
+
+    def on_pause(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Registers ``callback``, for each pause and at once during one; returns the function that takes it back."""
+        with self._lock:
+            self._pause_callbacks.append(callback)
+            paused = not self._going.is_set()
+        if paused:
+            callback()
+        return lambda: self._pause_callbacks.remove(callback)
 
     @property
     def is_set(self) -> bool:

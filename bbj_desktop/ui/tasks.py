@@ -93,7 +93,15 @@ class Task(QObject, Generic[Progress, Result]):
 
     def cancel(self) -> None:
         """Asks the job to stop. Returns at once: what the job registered to be woken by runs on a thread of ours."""
-        self._owner.send_cancel(self.cancel_flag)
+        self._owner.send(self.cancel_flag.cancel)
+
+    def pause(self) -> None:
+        """Asks the job to let go of its connections and wait. Returns at once, as ``cancel`` does."""
+        self._owner.send(self.cancel_flag.pause)
+
+    def resume(self) -> None:
+        """Lets a paused job go on."""
+        self._owner.send(self.cancel_flag.resume)
 
     def _post(self, event: Progress) -> None:
         with self._lock:
@@ -196,9 +204,10 @@ class Tasks(QObject):
         self._lanes[lane].put(perform)
         return task
 
-    def send_cancel(self, flag: Cancel) -> None:
+    def send(self, signal: Callable[[], None]) -> None:
+        """Runs a signal to a job (cancel, pause, resume) off the UI thread, one after the other."""
         if not self._closed:
-            self._cancels.put(flag.cancel)
+            self._cancels.put(signal)
 
     def shutdown(self, wait_s: float = SHUTDOWN_S, *, last: Callable[[], None] | None = None) -> bool:
         """Cancels every job, waits for their threads and delivers nothing any more. Tells whether all ended in time.
@@ -209,7 +218,7 @@ class Tasks(QObject):
         until = time.monotonic() + wait_s
         for task in self._tasks:
             task.running = False
-            self.send_cancel(task.cancel_flag)
+            self.send(task.cancel_flag.cancel)
         self._closed = True
         for lane in self._lanes.values():
             lane.close()

@@ -64,3 +64,44 @@ def test_every_error_has_an_exit_code_that_the_tree_documents() -> None:
     for kind in below(BBjDesktopError):
         assert kind.__name__ in module.__doc__, f"{kind.__name__} isn't drawn in the tree"
         assert 1 <= kind.exit_code <= 130
+
+
+def test_a_paused_job_holds_until_it_is_resumed() -> None:
+    cancel = Cancel()
+    cancel.pause()
+    went_on = threading.Event()
+
+    def job() -> None:
+        cancel.hold()
+        went_on.set()
+
+    thread = threading.Thread(target=job)
+    thread.start()
+    assert cancel.paused
+    assert not went_on.is_set()
+    cancel.resume()
+    thread.join()
+    assert went_on.is_set()
+
+
+def test_cancelling_ends_a_pause() -> None:
+    cancel = Cancel()
+    cancel.pause()
+    cancel.cancel()
+    with pytest.raises(Cancelled):
+        cancel.hold()
+    assert not cancel.paused
+    cancel.pause()  # too late
+    assert not cancel.paused
+
+
+def test_whoever_is_to_let_go_is_told_at_each_pause() -> None:
+    cancel, told = Cancel(), []
+    forget = cancel.on_pause(lambda: told.append("pause"))
+    cancel.pause()
+    cancel.resume()
+    cancel.pause()
+    assert told == ["pause", "pause"]
+    forget()
+    cancel.on_pause(lambda: told.append("at once"))
+    assert told == ["pause", "pause", "at once"]

@@ -221,6 +221,7 @@ class FakeDesk:
         surveys: Answers in their order; the last one stays. An error is raised.
         hold_survey: While cleared, surveys wait.
         hold_install: While cleared, an install waits half-way, until it is cancelled.
+        install_cancel: By which the latest install can be cancelled and paused.
         closed_on: Name of the thread that closed it.
         install_error: Raised half-way through an install, once.
         after_install: What a survey says from then on.
@@ -236,6 +237,7 @@ class FakeDesk:
     installs: list[object] = field(default_factory=list)
     registries: list[tuple[str, bytes]] = field(default_factory=list)
     asked: list[bool] = field(default_factory=list)
+    install_cancel: Cancel | None = None
     closed: bool = False
     closed_on: str = ""
     hold_survey: threading.Event = field(default_factory=threading.Event)
@@ -258,6 +260,7 @@ class FakeDesk:
 
     def _install(self, wanted: object, report: Report, cancel: Cancel) -> None:
         self.installs.append(wanted)
+        self.install_cancel = cancel
         report(Step("download", "Downloading and verifying"))
         report(Transfer(2_350_000_000, 4_700_000_000, 24_000_000, 98))
         while not self.hold_install.is_set():

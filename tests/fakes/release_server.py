@@ -154,6 +154,14 @@ class ReleaseServer:
         """Connections that were ever opened."""
         return self._server.accepted
 
+    @property
+    def open_connections(self) -> int:
+        return self._server.open_count
+
+    def drop_connections(self) -> None:
+        """Hangs up on everyone."""
+        self._server.end_connections()
+
     def answer(self, handler: Handler, path: str) -> bool:
         """Lets a subclass answer a path of its own; True when it has."""
         del handler, path
@@ -214,6 +222,10 @@ class _Server(ThreadingHTTPServer):
         assert isinstance(request, socket.socket)
         self._open.discard(request)
         super().shutdown_request(request)
+
+    @property
+    def open_count(self) -> int:
+        return len(self._open)
 
     def end_connections(self) -> None:
         """Kept-alive connections would hold their threads, and clients, beyond the server's end."""

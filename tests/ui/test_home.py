@@ -133,11 +133,39 @@ def test_a_stopped_install_can_be_resumed(qtbot: QtBot, open_window: OpenWindow)
     page = home_of(open_window(desk))
     press(qtbot, page, "Install · 4.7 GB")
     press(qtbot, page, "Cancel")
-    qtbot.waitUntil(lambda: "Installation paused" in words(page))
+    qtbot.waitUntil(lambda: "Installation stopped" in words(page))
     desk.hold_install.set()
     press(qtbot, page, "Resume")
     qtbot.waitUntil(lambda: "bbj-coder 7B is ready" in words(page))
     assert desk.installs[0] == desk.installs[1]
+
+
+def test_a_download_can_be_paused_and_goes_on(qtbot: QtBot, open_window: OpenWindow) -> None:
+    desk = FakeDesk([offering_survey()], after_install=offering_survey(installed=(installed_of(release_of()),)))
+    desk.hold_install.clear()
+    page = home_of(open_window(desk))
+    press(qtbot, page, "Install · 4.7 GB")
+    press(qtbot, page, "Pause")
+    qtbot.waitUntil(lambda: desk.install_cancel is not None and desk.install_cancel.paused)
+    assert "nothing is sent or received" in words(page)
+    page.render_state()  # what it shows anew is the same
+    qtbot.waitUntil(lambda: "nothing is sent or received" in words(page))
+    press(qtbot, page, "Resume")
+    qtbot.waitUntil(lambda: desk.install_cancel is not None and not desk.install_cancel.paused)
+    assert "Downloading and verifying" in words(page)
+    desk.hold_install.set()
+    qtbot.waitUntil(lambda: "bbj-coder 7B is ready" in words(page))
+
+
+def test_a_paused_download_can_be_cancelled(qtbot: QtBot, open_window: OpenWindow) -> None:
+    desk = FakeDesk([offering_survey()])
+    desk.hold_install.clear()
+    page = home_of(open_window(desk))
+    press(qtbot, page, "Install · 4.7 GB")
+    press(qtbot, page, "Pause")
+    press(qtbot, page, "Cancel")
+    qtbot.waitUntil(lambda: "Installation stopped" in words(page))
+    assert "Pause" not in [each.text() for each in shown(page, Button)]
 
 
 def test_a_failed_install_says_what_why_and_what_next_and_tries_again(qtbot: QtBot, open_window: OpenWindow) -> None:
@@ -286,7 +314,8 @@ def test_a_keyboard_user_keeps_a_focused_button_when_the_state_changes(qtbot: Qt
     install.setFocus()
     qtbot.waitUntil(install.hasFocus)
     QTest.keyClick(install, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: [each.text() for each in shown(page, Button) if each.hasFocus()] == ["Cancel"])
+    focused = (["Cancel"], ["Pause"])  # the second one is there as soon as the download has begun
+    qtbot.waitUntil(lambda: [each.text() for each in shown(page, Button) if each.hasFocus()] in focused)
 
 
 def test_paths_too_long_for_their_place_can_be_read_whole(open_window: OpenWindow) -> None:

@@ -31,12 +31,19 @@ class Board:
         self.total_bytes = ends[-1]
         self._streams = streams
         self._verified = set(verified)
-        self._free = [number for number in range(len(self.lengths)) if number not in self._verified]
-        self._free.reverse()
+        self._free: list[int] = []
         self._verified_bytes = sum(self.lengths[number] for number in self._verified)
         self._runs: list[deque[int]] = []
         self._changed = threading.Condition()
         self._ranges = False
+        self.release()
+
+    def release(self) -> None:
+        """Takes back what was given out and isn't verified: those who had it have ended, or don't count any more."""
+        with self._changed:
+            self._runs = []
+            self._free = [number for number in range(len(self.lengths)) if number not in self._verified]
+            self._free.reverse()
 
     def take(self) -> deque[int]:
         """A run of chunk numbers; empty when there is none to be had. Only the board shortens it: see ``verified``."""
@@ -72,8 +79,9 @@ class Board:
         """The first chunk of a run is here."""
         with self._changed:
             number = run.popleft()
-            self._verified.add(number)
-            self._verified_bytes += self.lengths[number]
+            if number not in self._verified:  # a thread that overslept a pause brings it again
+                self._verified.add(number)
+                self._verified_bytes += self.lengths[number]
             self._changed.notify_all()
 
     def grant_ranges(self) -> None:

@@ -92,7 +92,7 @@ def fetch(
         index: Signed digests of the file and its chunks.
         destination: Where to; what is there and isn't the file is replaced at the end.
         report: Gets Transfer and Remark events, on the calling thread.
-        cancel: Ends it at once, with a state that can be taken up.
+        cancel: Ends it at once, with a state that can be taken up; paused, it lets go of its connections and waits.
         limits: Parallel requests, speed and patience.
         disk: The seam that writes; tests give others.
         donors: Files on this machine that may share chunks with this one; ``destination`` itself may be one.
@@ -159,7 +159,7 @@ class _Download:
         self._partial = Partial(index, destination, disk)
         self._throttle = Throttle(limits.bytes_per_s)
         self._meter = Meter(report, index.file.length_bytes)
-        self._stop = Cancel()  # ends the threads, at the user's word or when one of them fails
+        self._stop = Cancel()  # ends the threads: at the user's word, for a pause or when one of them fails
         self._remarks: deque[Remark] = deque()
         self._workers: list[Worker] = []
         self.board = Board([chunk.length_bytes for chunk in index.chunks], set(), streams=limits.streams)
@@ -185,14 +185,14 @@ class _Download:
     def _is_here(self) -> bool:
         if _size_of(self._destination) != self._index.file.length_bytes:
             return False
-        return file_is_right(self._destination, self._index.file, self._cancel.check)
+        return file_is_right(self._destination, self._index.file, self._cancel.hold)
 
     def _look_at_what_is_here(self) -> set[int]:
         verified: set[int] = set()
         done_bytes = 0
         for number in self._partial.candidates():
             chunk, offset = self._index.chunks[number], self.board.offsets[number]
-            if chunk_is_right(self._partial.path, chunk, offset, self._cancel.check):
+            if chunk_is_right(self._partial.path, chunk, offset, self._cancel.hold):
                 verified.add(number)
                 done_bytes += chunk.length_bytes
             self._meter.show(done_bytes, 0)
@@ -205,7 +205,7 @@ class _Download:
             for number, chunk in enumerate(self._index.chunks):
                 if number in verified or not self._donors.have(chunk):
                     continue
-                if self._donors.copy(chunk, file, self.board.offsets[number], self._cancel.check):
+                if self._donors.copy(chunk, file, self.board.offsets[number], self._cancel.hold):
                     self._partial.add(number)
                     verified.add(number)
                     done_bytes += chunk.length_bytes
@@ -227,31 +227,38 @@ class _Download:
             )
 
     def _bring_the_rest(self) -> None:
-        if self.board.complete:
-            return
-        forget = self._cancel.on_cancel(self._stop.cancel)
+        while not self.board.complete:
+            self._cancel.hold()
+            self._bring_until_paused()
+
+    def _bring_until_paused(self) -> None:
+        """A pause lets go of the connections; what isn't verified by then is asked for again."""
+        self._stop = Cancel()
+        self.board.release()
+        forget = self._cancel.on_cancel(self._stop.cancel), self._cancel.on_pause(self._stop.cancel)
         pool = ThreadPoolExecutor(self._limits.streams + 1, thread_name_prefix="download")
         running: list[Future[None]] = [pool.submit(self._sync_what_came)]
         try:
             self._start_worker(pool, running)
-            while not self.board.complete:
+            while not self.board.complete and not self._stop.is_set:
                 self.board.wait(_POLL_S)
                 self._raise_failure(running)
-                if self.board.ranges and len(self._workers) < self._limits.streams:
+                if self.board.ranges and len(running) <= self._limits.streams:
                     self._start_worker(pool, running)
                 self._show()
         finally:
-            forget()
+            for each in forget:
+                each()
             self._stop.cancel()
             wait(running, timeout=_GRACE_S)
             pool.shutdown(wait=False)
 
     def _sync_what_came(self) -> None:
         """Makes bytes last while others still come: the disk works meanwhile, and isn't waited for at the end."""
-        synced_bytes = self.board.verified_bytes
+        synced_bytes, stop = self.board.verified_bytes, self._stop
         with self._partial.open() as file, suppress(Cancelled):
             while not self.board.complete:
-                self._stop.wait(_POLL_S)
+                stop.wait(_POLL_S)
                 came_bytes = self.board.verified_bytes
                 if came_bytes - synced_bytes >= _SYNC_BYTES:
                     file.fsync()
@@ -259,7 +266,7 @@ class _Download:
 
     def _start_worker(self, pool: ThreadPoolExecutor, running: list[Future[None]]) -> None:
         worker = Worker(
-            len(self._workers),
+            len(running) - 1,
             self._mirrors,
             self._path,
             self._index,
@@ -278,7 +285,7 @@ class _Download:
     def _raise_failure(self, running: list[Future[None]]) -> None:
         self._cancel.check()
         for future in running:
-            if future.done():
+            if future.done() and not self._stop.is_set:
                 future.result()
 
     def _show(self, *, at_once: bool = False) -> None:

@@ -37,6 +37,8 @@ _WHO_ARE_YOU = frozenset({401, 403})
 _SMALL_BODY_BYTES = 64 * 1024  # a redirect's body up to this is read, so that the connection can be used again
 _LARGE_BYTES = 16 * 1024 * 1024  # from here on it pays to read past httpx, although that costs the connection
 
+_ASLEEP = 2.0  # times the stall time-out
+
 
 class Line:
     """A client for one request at a time, which another thread can wake.
@@ -89,7 +91,8 @@ class Line:
 
 
 class _Pace:
-    """Gives a transfer up that is slower than a least rate. Only time spent waiting for the server counts."""
+    """Gives a transfer up that is slower than a least rate. Only time spent waiting for the server counts, and not that
+    in which this process or machine slept: nothing waits that much longer than its time limit while awake."""
 
     def __init__(self, network: Network, what: str) -> None:
         self._network = network
@@ -98,6 +101,9 @@ class _Pace:
         self._bytes = 0
 
     def add(self, waited_s: float, count: int) -> None:
+        if waited_s > _ASLEEP * self._network.stall_timeout_s:
+            self._waited_s, self._bytes = 0.0, 0
+            return
         self._waited_s += waited_s
         self._bytes += count
         if self._waited_s < self._network.stall_timeout_s:

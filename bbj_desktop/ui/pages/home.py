@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from bbj_desktop.actions.installing import Installed
 from bbj_desktop.actions.updating import Update
-from bbj_desktop.core.progress import Cancel, Event, Report
+from bbj_desktop.core.progress import Cancel, Event, Report, Step
 from bbj_desktop.core.recommendation import Candidate
 from bbj_desktop.core.release import Role
 from bbj_desktop.ui import theme
@@ -68,6 +68,8 @@ class HomePage(Page):
         self._interrupted: Interrupted | None = None
         self._settling = False  # installed; the survey that will show it is under way
         self._installing: InstallingCard | None = None
+        self._latest: dict[type[Event], Event] = {}  # what the install under way said last
+        self._paused = False
         self._busy: BusyCard | None = None
         self.source = ElidedLabel("", "small")
         self.refresh_button = Button(translate("Home", "Check again"), "link")
@@ -128,7 +130,7 @@ class HomePage(Page):
             return translate("Home", "Installing {model}").format(model=self._wanted.title)
         if self._interrupted is not None:
             stopped = self._interrupted.kind == "stopped"
-            return translate("Home", "Installation paused") if stopped else translate("Home", "Not installed yet")
+            return translate("Home", "Installation stopped") if stopped else translate("Home", "Not installed yet")
         return state_title(state)
 
     def _show_top(self, state: HomeState) -> None:
@@ -182,6 +184,11 @@ class HomePage(Page):
     def _show_installing(self, wanted: Wanted) -> None:
         self._installing = InstallingCard(wanted)
         self._installing.cancel.connect(self.cancel_install)
+        self._installing.pause.connect(self.pause_install)
+        for event in self._latest.values():
+            self._installing.show_event(event)
+        if self._paused:
+            self._installing.show_paused(paused=True)
         if self._settling:
             self._installing.show_settling()
         self._cards.addWidget(self._installing)
@@ -238,7 +245,9 @@ class HomePage(Page):
 
     def _focus_primary(self) -> None:
         buttons = [
-            button for button in self.findChildren(Button) if button.isEnabled() and button is not self.refresh_button
+            button
+            for button in self.findChildren(Button)
+            if button.isEnabled() and not button.isHidden() and button is not self.refresh_button
         ]
         primary = [button for button in buttons if button.property("look") == "primary"]
         for button in (primary or buttons)[:1]:
@@ -261,6 +270,7 @@ class HomePage(Page):
             return desk.install(wanted.what, report, cancel)
 
         self._wanted, self._interrupted = wanted, None
+        self._latest, self._paused = {}, False
         self._install = self.surroundings.tasks.run(
             job,
             on_progress=self._on_progress,
@@ -277,6 +287,18 @@ class HomePage(Page):
         if self._installing is not None:
             self._installing.show_cancelling()
 
+    def pause_install(self, paused: bool) -> None:
+        """Lets the download under way wait, or go on."""
+        if self._install is None:
+            return
+        self._paused = paused
+        if self._installing is not None:
+            self._installing.show_paused(paused=paused)
+        if paused:
+            self._install.pause()
+        else:
+            self._install.resume()
+
     def resume_install(self) -> None:
         if self._interrupted is not None:
             self.start_install(self._interrupted.wanted)
@@ -286,6 +308,9 @@ class HomePage(Page):
         self.surroundings.situation.refresh()
 
     def _on_progress(self, event: Event) -> None:
+        if isinstance(event, Step):
+            self._latest.clear()
+        self._latest[type(event)] = event
         if self._installing is not None:
             self._installing.show_event(event)
 

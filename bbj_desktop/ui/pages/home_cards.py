@@ -187,22 +187,29 @@ class BusyCard(Card):
 
 
 class InstallingCard(HeroCard):
-    """A download and what follows it.
+    """A download and what follows it. Only a download can be paused; the button for it is there as long as one runs.
 
     Signals:
         cancel: The button was pressed.
+        pause: The download is to wait (True) or to go on (False).
     """
 
     cancel = Signal()
+    pause = Signal(bool)
 
     def __init__(self, wanted: Wanted) -> None:
         super().__init__()
+        self._doing = translate("Home", "Preparing…")
+        self._paused = False
         self.add_heading(wanted.title)
-        self.step = paragraph(translate("Home", "Preparing…"), "muted")
+        self.step = paragraph(self._doing, "muted")
         self.left.addWidget(self.step)
         self.button = Button(translate("Home", "Cancel"))
         self.button.clicked.connect(self.cancel)
-        self.add_button(self.button)
+        self.pause_button = Button(translate("Home", "Pause"))
+        self.pause_button.clicked.connect(lambda: self.pause.emit(not self._paused))
+        self.pause_button.hide()
+        self.right.addLayout(row(None, self.pause_button, self.button))
         self.close_right()
         self.bar = QProgressBar()
         self.bar.setRange(0, 0)
@@ -213,25 +220,38 @@ class InstallingCard(HeroCard):
         self.body.addWidget(self.bar)
         self.body.addWidget(self.numbers)
 
+    def show_paused(self, *, paused: bool) -> None:
+        self._paused = paused
+        self.pause_button.setText(translate("Home", "Resume") if paused else translate("Home", "Pause"))
+        waiting = translate("Home", "Paused. What has been fetched is kept, and nothing is sent or received.")
+        self.step.say(waiting if paused else self._doing)
+
     def show_event(self, event: Step | Transfer | Remark) -> None:
         if isinstance(event, Step):
-            self.step.say(step_text(event))
+            self._doing = step_text(event)
+            self.step.say(self._doing)
             self.numbers.say(" ")
             self.bar.setRange(0, 0)
+            self.pause_button.setVisible(event.name == "download")
         elif isinstance(event, Transfer):
             self.bar.setRange(0, _PROGRESS_STEPS)
             self.bar.setValue(event.done_bytes * _PROGRESS_STEPS // max(1, event.total_bytes))
-            self.numbers.say(transfer_line(event))
+            still = Transfer(event.done_bytes, event.total_bytes)  # a pause has neither speed nor end
+            self.numbers.say(transfer_line(still if self._paused else event))
         else:
             self.numbers.say(event.text)
 
     def show_settling(self) -> None:
-        self.button.setEnabled(False)
+        self._stop_asking()
         self.step.say(translate("Home", "Almost there…"))
 
     def show_cancelling(self) -> None:
-        self.button.setEnabled(False)
+        self._stop_asking()
         self.step.say(translate("Home", "Stopping at a safe point…"))
+
+    def _stop_asking(self) -> None:
+        self.button.setEnabled(False)
+        self.pause_button.hide()
 
 
 class StoppedCard(HeroCard):
@@ -247,7 +267,7 @@ class StoppedCard(HeroCard):
 
     def __init__(self, state: Interrupted) -> None:
         super().__init__()
-        self.add_heading(state.wanted.title, (Tag(translate("Home", "paused"), kind="warning"),))
+        self.add_heading(state.wanted.title, (Tag(translate("Home", "stopped"), kind="warning"),))
         text = translate("Home", "You stopped the installation. What has been fetched and checked is kept.")
         self.left.addWidget(paragraph(text, "muted"))
         self.primary = Button(translate("Home", "Resume"), "primary")
