@@ -235,6 +235,9 @@ def _declare_conversation(commands: _Commands) -> None:
         parser.add_argument(
             "--mend", action="store_true", help="and ask the model to mend what doesn't compile, up to three times"
         )
+    mcp = commands.add("mcp", "mcp:mcp", "serve BBj tools to clients of the Model Context Protocol")
+    mcp.add_argument("--http", type=_number(int, 1, 65535), metavar="PORT", help="on this loopback port, not on stdio")
+    mcp.add_argument("--model", metavar="VERSION", help="an installed version; default: the active chat model")
 
 
 def _declare_registry(commands: _Commands) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 
 from bbj_desktop.actions.bundling import ImportedModel
+from bbj_desktop.actions.engine import EngineLog, EngineStatus
 from bbj_desktop.actions.finding import Finding
 from bbj_desktop.actions.login import Login
 from bbj_desktop.actions.purging import Ours
@@ -19,7 +20,7 @@ from bbj_desktop.actions.registering import RegistryView
 from bbj_desktop.actions.space import VolumeNeed
 from bbj_desktop.cli.screen import JSON_FORMAT
 from bbj_desktop.core.chat import Statistics
-from bbj_desktop.core.compiling import CheckedAnswer
+from bbj_desktop.core.compiling import CheckedAnswer, Verdict
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.ownership import Ownership
@@ -30,6 +31,7 @@ from bbj_desktop.core.versions import InstalledVersion, version_key_of
 from bbj_desktop.services.registry.bundle import BundleContent
 from bbj_desktop.services.registry.findings import RoleLife, StageView, Verified
 from bbj_desktop.services.registry.root import RootDescription
+from bbj_desktop.services.runtime.ollama_drift import Drift
 
 
 class _Result(BaseModel):
@@ -97,7 +99,7 @@ class CandidateView(_Result):
             runtime=candidate.runtime,
             placement=fit.placement.value,
             can_run=candidate.can_run,
-            download_bytes=candidate.variant.file.length_bytes,
+            download_bytes=candidate.variant.length_bytes,
             disk_bytes=candidate.disk_bytes,
             ram_bytes=fit.ram.total_bytes,
             vram_bytes=None if fit.vram is None else fit.vram.total_bytes,
@@ -113,6 +115,7 @@ class VersionView(_Result):
     Attributes:
         runtimes: What knows it.
         tags: The names by which the runtimes know it.
+        adapter_path: The adapter over the file at ``path``; null where that is the whole model.
         activated_at: When it became the active one last; null when it never was.
         pinned: It isn't removed, and while it is active no update replaces it.
     """
@@ -132,6 +135,7 @@ class VersionView(_Result):
     tags: tuple[str, ...]
     activated_at: datetime | None = None
     pinned: bool = False
+    adapter_path: Path | None = None
 
     @classmethod
     def of(cls, version: InstalledVersion) -> Self:
@@ -145,12 +149,13 @@ class VersionView(_Result):
             channel=version.channel,
             registry=version.registry,
             path=version.path,
-            size_bytes=version.variant.file.length_bytes,
+            size_bytes=version.variant.length_bytes,
             installed_at=version.installed_at,
             runtimes=tuple(each.runtime for each in version.registrations),
             tags=tuple(tag for each in version.registrations for tag in (each.tag, *each.aliases)),
             activated_at=version.activated_at,
             pinned=version.pinned,
+            adapter_path=version.adapter_path,
         )
 
 
@@ -270,10 +275,12 @@ class UpdateResult(_Result):
 class VersionsResult(_Result):
     """Attributes:
     shared: What the shared store has besides: ``install`` takes it from there without fetching.
+    drift: What somebody changed of them in Ollama since they were registered.
     """
 
     versions: tuple[VersionView, ...]
     shared: tuple[VersionView, ...] = ()
+    drift: tuple[Drift, ...] = ()
 
 
 class ActivateResult(_Result):
@@ -312,21 +319,25 @@ class RemovedView(_Result):
 class VerifyResult(_Result):
     """Attributes:
     digest: What was signed, and what the file has: ``sha256:<hex>``.
+    drift: What somebody changed of it in Ollama since it was registered.
     """
 
     version: VersionView
     digest: str
+    drift: tuple[Drift, ...] = ()
 
 
 class RepairResult(_Result):
     """Attributes:
     damaged_bytes: Length of the parts that weren't as they were signed; 0 when nothing was wrong.
+    mended: What somebody had changed of it in Ollama; but for a name that is somebody's only one, it is right again.
     """
 
     version: VersionView
     damaged_bytes: int
     fetched_bytes: int
     seconds: float
+    mended: tuple[Drift, ...] = ()
 
 
 class RemoveResult(_Result):
@@ -352,6 +363,26 @@ class ChatResult(_Result):
 
     version: str
     answers: int
+
+
+class ValidatedCode(_Result):
+    """Attributes:
+    lines: What the compiler refuses, or why it didn't judge.
+    """
+
+    verdict: Verdict
+    lines: tuple[str, ...]
+
+
+class McpResult(_Result):
+    """The end of a server.
+
+    Attributes:
+        address: Where it was; none for stdio.
+    """
+
+    transport: Literal["stdio", "http"]
+    address: str | None = None
 
 
 class RegistryAddResult(_Result):
@@ -579,7 +610,26 @@ class BundleImportResult(_Result):
     installed: tuple[InstalledView, ...] = ()
 
 
+class EngineStatusResult(_Result):
+    engine: EngineStatus
+
+
+class EngineStopResult(_Result):
+    """Attributes:
+    pid: Of the host that was ended; null when none ran.
+    """
+
+    pid: int | None
+
+
+class EngineLogsResult(_Result):
+    logs: tuple[EngineLog, ...]
+
+
 RESULTS: dict[str, type[BaseModel]] = {
+    "engine status": EngineStatusResult,
+    "engine stop": EngineStopResult,
+    "engine logs": EngineLogsResult,
     "doctor": DoctorResult,
     "recommend": RecommendResult,
     "install": InstallResult,
@@ -595,6 +645,7 @@ RESULTS: dict[str, type[BaseModel]] = {
     "remove": RemoveResult,
     "chat": ChatResult,
     "ask": AskResult,
+    "mcp": McpResult,
     "registry add": RegistryAddResult,
     "registry show": RegistryShowResult,
     "registry root": RegistryRootResult,

@@ -1,0 +1,141 @@
+"""Code on request, for other programs: what is generated has been compiled where there is a compiler."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import partial
+
+from pydantic import BaseModel, ConfigDict
+
+from bbj_desktop.actions.chatting import open_conversation
+from bbj_desktop.actions.checking import (
+    MENDING_ATTEMPTS,
+    ask_until_it_compiles,
+    check_answer,
+    check_code,
+    compiler_for,
+)
+from bbj_desktop.actions.context import Context
+from bbj_desktop.core.chat import Delta
+from bbj_desktop.core.compiling import CheckedAnswer, CompileReport, Verdict
+from bbj_desktop.core.progress import Cancel
+
+
+class Generation(StrEnum):
+    """The four kinds of BBj that live side by side."""
+
+    CHARACTER = "character"
+    VPRO5 = "vpro5"
+    BBJ_GUI = "bbj-gui"
+    DWC = "dwc"
+
+
+_MEANING = {
+    Generation.CHARACTER: "a character program (PRINT @(column,row), INPUT)",
+    Generation.VPRO5: "Visual PRO/5 (mnemonics to a SYSGUI channel, CTRL)",
+    Generation.BBJ_GUI: "BBj's graphical objects (BBjAPI().getSysGui(), addWindow, setCallback, process_events)",
+    Generation.DWC: "the Dynamic Web Client (graphical objects in a browser, getWebManager(), executeAsyncScript)",
+}
+
+
+class CodeRequest(BaseModel):
+    """What is wanted.
+
+    Attributes:
+        prompt: The task in words.
+        generation: Kind of BBj to write.
+        surrounding: Code that the new code belongs into; may be empty.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    prompt: str
+    generation: Generation
+    surrounding: str = ""
+
+    def text(self) -> str:
+        """As the model is asked."""
+        parts = [self.prompt, f"Write it for {_MEANING[self.generation]}, in one ```bbj block."]
+        if self.surrounding.strip():
+            parts.append(f"It belongs into this code:\n\n```bbj\n{self.surrounding.rstrip()}\n```")
+        return "\n\n".join(parts)
+
+
+class GeneratedCode(BaseModel):
+    """What came of it.
+
+    Attributes:
+        code: The BBj of the last answer, its blocks one after the other; empty when it holds none.
+        answer: The whole last answer.
+        verdict: The compiler's, over all blocks.
+        lines: What it refuses, e.g. ``line 3: PRINT (sysgui``, or why it didn't judge.
+        attempts: How often the model was asked, the first time included.
+        version: Key of the version that answered.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    answer: str
+    verdict: Verdict
+    lines: tuple[str, ...]
+    attempts: int
+    version: str
+
+
+def generate_code(
+    context: Context,
+    request: CodeRequest,
+    cancel: Cancel,
+    *,
+    model: str | None = None,
+    attempts: int = MENDING_ATTEMPTS,
+) -> GeneratedCode:
+    """Asks an installed model for code and has it mend what the compiler refuses.
+
+    Args:
+        model: Key of an installed version; None: the active chat version.
+        attempts: How often it may try again.
+
+    Raises:
+        NotFoundError: Nothing (like it) is installed.
+        EngineError: The runtime fails.
+        Cancelled: On request.
+    """
+    compiler = compiler_for(context.settings.values)
+    conversation = open_conversation(context, model)
+
+    def ask(text: str) -> str:
+        pieces = [event.text for event in conversation.ask(text, cancel) if isinstance(event, Delta)]
+        cancel.check()
+        return "".join(pieces)
+
+    tried = list(
+        ask_until_it_compiles(request.text(), ask, partial(check_answer, compiler), lambda attempt: attempt <= attempts)
+    )
+    answer, checked = tried[-1]
+    return GeneratedCode(
+        code="\n".join(block.code for block in checked.blocks),
+        answer=answer,
+        verdict=checked.verdict,
+        lines=_lines(checked),
+        attempts=len(tried),
+        version=conversation.version.key,
+    )
+
+
+def validate_code(context: Context, code: str) -> CompileReport:
+    """What the compiler of this machine says of a piece of code; without one it is "not judged"."""
+    return check_code(compiler_for(context.settings.values), code)
+
+
+def lines_of(report: CompileReport) -> tuple[str, ...]:
+    """The refused lines, or the reason why there is no verdict."""
+    refused = tuple(f"line {error.line}: {error.source}" for error in report.syntax.errors)
+    return refused or tuple(filter(None, [report.syntax.reason]))
+
+
+def _lines(checked: CheckedAnswer) -> tuple[str, ...]:
+    if not checked.blocks:
+        return ("The answer holds no block of BBj.",)
+    return tuple(dict.fromkeys(line for block in checked.blocks for line in lines_of(block.report)))

@@ -1,0 +1,145 @@
+"""``mcp``: BBj code for any client of the Model Context Protocol, from the local model and the local compiler."""
+
+from __future__ import annotations
+
+import hmac
+import signal
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from bbj_desktop import __version__
+from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.generating import (
+    CodeRequest,
+    GeneratedCode,
+    Generation,
+    generate_code,
+    lines_of,
+    validate_code,
+)
+from bbj_desktop.cli.results import McpResult, ValidatedCode
+from bbj_desktop.cli.session import Outcome, Session
+from bbj_desktop.core.errors import BBjDesktopError, Cancelled, EngineMissingError, UserInputError
+from bbj_desktop.core.progress import Cancel
+
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+Result = TypeVar("Result")
+
+HOST = "127.0.0.1"
+_INSTRUCTIONS = (
+    "Writes and checks BBj, the Business BASIC of BASIS. Everything happens on this machine: no text leaves it. "
+    "Where a BBj compiler is found, generated code has been compiled; else its verdict is 'not judged'."
+)
+
+
+def mcp(session: Session) -> Outcome:
+    """Serves until the client ends it (stdio) or a signal comes (HTTP)."""
+    server = _server(session)
+    if session.arguments.http is None:
+        _serve_stdio(server)
+        return Outcome(McpResult(transport="stdio"), lambda _screen: None)
+    address = f"http://{HOST}:{session.arguments.http}/mcp"
+    _serve_http(session, server, session.arguments.http, address)
+    return Outcome(McpResult(transport="http", address=address), lambda _screen: None)
+
+
+def _server(session: Session) -> MCPServer:
+    try:
+        from mcp.server import MCPServer
+    except ImportError as error:
+        raise EngineMissingError(
+            "The package mcp isn't installed here.", hint='Type: pip install "bbj-desktop[mcp]"'
+        ) from error
+    server = MCPServer("bbj-desktop", version=__version__, instructions=_INSTRUCTIONS, log_level="WARNING")
+    declare_tools(server, session.context, session.arguments.model)
+    return server
+
+
+def declare_tools(server: MCPServer, context: Context, model: str | None) -> None:
+    """Offers the two tools; the protocol's descriptions are their docstrings."""
+
+    async def generate_bbj_code(prompt: str, generation: Generation, surrounding_code: str = "") -> GeneratedCode:
+        """Writes BBj code. Generation is the kind of BBj: character, vpro5, bbj-gui or dwc. Surrounding code, if given,
+        is what the new code belongs into. What the BBj compiler refuses is mended, up to three times; the verdict says
+        whether the code compiles, fails, or was not judged because there is no compiler."""
+        request = CodeRequest(prompt=prompt, generation=generation, surrounding=surrounding_code)
+        return await _in_thread(lambda cancel: generate_code(context, request, cancel, model=model))
+
+    async def validate_bbj_syntax(code: str) -> ValidatedCode:
+        """Has the BBj compiler check the syntax of a program or class. Gives the lines that it refuses, or "not judged"
+        where there is no compiler."""
+        report = await _in_thread(lambda _cancel: validate_code(context, code))
+        return ValidatedCode(verdict=report.syntax.verdict, lines=lines_of(report))
+
+    for tool in (generate_bbj_code, validate_bbj_syntax):
+        server.add_tool(tool)
+
+
+async def _in_thread(job: Callable[[Cancel], Result]) -> Result:
+    """Runs a blocking job beside the protocol; a client that takes its request back stops it."""
+    import anyio
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    cancel = Cancel()
+    try:
+        return await anyio.to_thread.run_sync(partial(job, cancel), abandon_on_cancel=True)
+    except Cancelled:
+        raise ToolError("Stopped.") from None
+    except BBjDesktopError as error:
+        raise ToolError(f"{error.message} {error.hint}".strip()) from error
+    finally:
+        cancel.cancel()
+
+
+def _serve_stdio(server: MCPServer) -> None:
+    """The client ends it by closing stdin, or by a signal, which needs no careful end: nothing is being written."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        server.run("stdio")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _serve_http(session: Session, server: MCPServer, port: int, address: str) -> None:
+    import uvicorn
+    from mcp.server.transport_security import TransportSecuritySettings
+
+    from bbj_desktop.services.local_key import local_key
+
+    key = local_key(session.paths.config)
+    names = [f"{name}:{port}" for name in (HOST, "localhost")]
+    # no web page may reach it, whatever its origin
+    security = TransportSecuritySettings(allowed_hosts=names, allowed_origins=[])
+    app = server.streamable_http_app(host=HOST, transport_security=security)
+    config = uvicorn.Config(KeyRequired(app, key), host=HOST, port=port, log_config=None, timeout_graceful_shutdown=1)
+    session.screen.message(f"Serving MCP at {address}", "bold")
+    session.screen.message(f"Clients send the header  Authorization: Bearer {key}")
+    try:
+        uvicorn.Server(config).run()
+    except SystemExit as error:  # uvicorn's way of saying that it couldn't begin
+        raise UserInputError(
+            f"Port {port} of {HOST} can't be used.", hint="Another program may have it: take another port."
+        ) from error
+
+
+class KeyRequired:
+    """An ASGI application that lets nobody through to another one without the key."""
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {key}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        given = dict(scope.get("headers", ())).get(b"authorization", b"")
+        if scope["type"] != "http" or hmac.compare_digest(given, self._expected):
+            await self._app(scope, receive, send)
+            return
+        from starlette.responses import PlainTextResponse
+
+        refusal = PlainTextResponse("The key is missing or wrong.", 401, {"WWW-Authenticate": "Bearer"})
+        await refusal(scope, receive, send)
