@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from bbj_desktop.services.registry.client import Registry
     from bbj_desktop.services.registry.known import KnownRegistry
     from bbj_desktop.services.runtime.base import Runtime
+    from bbj_desktop.services.runtime.engine import EngineProgram
+    from bbj_desktop.services.runtime.lending import SharedEngine
     from bbj_desktop.services.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -101,12 +103,35 @@ class Context:
         if name == "ollama":
             from bbj_desktop.services.runtime.ollama import OllamaRuntime
 
-            return OllamaRuntime(self.settings.values.ollama_host, tls=self._ollama_tls())
+            return OllamaRuntime(self.settings.values.ollama_host, tls=self.ollama_tls())
         from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
 
-        return EmbeddedRuntime(self.paths.cache / "engine")
+        lender = self.shared_engine() if self.settings.values.shared_engine else None
+        return EmbeddedRuntime(self.paths.cache / "engine", lender=lender, program=self.engine_program())
 
-    def _ollama_tls(self) -> ssl.SSLContext | None:
+    def engine_program(self) -> EngineProgram:
+        """What the settings say the embedded engine is."""
+        from bbj_desktop.services.runtime.engine import EngineProgram
+
+        return EngineProgram(self.settings.values.engine, self.settings.values.llama_server)
+
+    def shared_engine(self) -> SharedEngine:
+        """The way to the user's engine host; started only when it is used."""
+        from bbj_desktop.services.runtime.embedded_host.host import HostOptions
+        from bbj_desktop.services.runtime.embedded_host.record import HostPlace
+        from bbj_desktop.services.runtime.lending import SharedEngine
+
+        values = self.settings.values
+        options = HostOptions(
+            folder=str(self.paths.runtime),
+            state=str(self.paths.cache / "engine"),
+            unload_s=values.engine_unload_s,
+            exit_s=values.engine_exit_s,
+            app_version=self.app_version,
+        )
+        return SharedEngine(HostPlace(self.paths.runtime), options)
+
+    def ollama_tls(self) -> ssl.SSLContext | None:
         """What an Ollama on an https address must show; None for what the system trusts."""
         values = self.settings.values
         if values.ca_file is None or not (values.ollama_host or "").strip().startswith("https://"):

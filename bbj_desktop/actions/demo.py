@@ -224,6 +224,7 @@ def customer_context(context: Context, folder: Path, runtime: RuntimeName) -> Co
         channel=CHANNEL,
         runtime=runtime,
         context_length=None,
+        shared_engine=False,  # nothing of the demo goes on running
     )
     settings = ResolvedSettings(values, {"data_folder": Origin(OriginKind.FLAG, "demo")})
     return Context(settings=settings, paths=paths_for(settings), app_version=context.app_version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class Paths:
     store: The installed versions; below ``data``.
     registries: The trusted metadata of each registry; below ``data``.
     temporary: For short-lived files; on the store's volume.
+    runtime: For what programs of one user must find of each other while they run.
     """
 
     data: Path
@@ -28,11 +30,12 @@ class Paths:
     store: Path
     registries: Path
     temporary: Path
+    runtime: Path
 
     def all_folders(self) -> tuple[Path, ...]:
         """Every folder that the program fills. The data folder itself isn't among them: somebody may have named one
         that holds other things too."""
-        return (self.store, self.registries, self.temporary, self.cache, self.config, self.logs)
+        return (self.store, self.registries, self.temporary, self.runtime, self.cache, self.config, self.logs)
 
     def shells(self) -> tuple[Path, ...]:
         """Folders around these that are ours when nothing else is in them, inner ones first."""
@@ -48,7 +51,8 @@ def paths_for(settings: ResolvedSettings) -> Paths:
     """
     portable = portable_folder(settings)
     if portable is not None:
-        return _below(portable, cache=portable / "cache", config=portable / "config", logs=portable / "logs")
+        below = {name: portable / name for name in ("cache", "config", "logs")}
+        return _below(portable, runtime=portable / "run", **below)
     import platformdirs
 
     return _below(
@@ -56,10 +60,21 @@ def paths_for(settings: ResolvedSettings) -> Paths:
         cache=platformdirs.user_cache_path(APP_NAME, appauthor=False),
         config=config_folder(settings),
         logs=platformdirs.user_log_path(APP_NAME, appauthor=False),
+        runtime=_runtime_folder(),
     )
 
 
-def _below(data: Path, *, cache: Path, config: Path, logs: Path) -> Paths:
+def _runtime_folder() -> Path:
+    """The login session's own folder, which ends with it; where there is none, one beside the cache."""
+    import platformdirs
+
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    if given and Path(given).is_dir():
+        return Path(given) / APP_NAME
+    return platformdirs.user_cache_path(APP_NAME, appauthor=False) / "run"
+
+
+def _below(data: Path, *, cache: Path, config: Path, logs: Path, runtime: Path) -> Paths:
     return Paths(
         data=data,
         cache=cache,
@@ -68,4 +83,5 @@ def _below(data: Path, *, cache: Path, config: Path, logs: Path) -> Paths:
         store=data / "store",
         registries=data / "registries",
         temporary=data / "tmp",
+        runtime=runtime,
     )

@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.engine import stop_engine
 from bbj_desktop.actions.login import log_out, logged_in
 from bbj_desktop.actions.versions import forget_unrecorded
 from bbj_desktop.core.errors import EngineError, StoreAccessError, UserInputError
@@ -88,6 +89,7 @@ def purge(context: Context, report: Report, cancel: Cancel) -> Purged:
                 forget_unrecorded(context, version)
     kept.extend(_log_out(context, report))
     context.close()
+    stop_engine(context, cancel)
     for folder in context.paths.all_folders():
         _remove(folder, report)
     for shell in context.paths.shells():

@@ -238,10 +238,12 @@ class InstalledView(_Result):
 class InstallResult(_Result):
     """Attributes:
     installed: Empty for ``--dry-run``.
+    remarks: What was said on the way, e.g. which mirror was set aside and why.
     """
 
     plans: tuple[PlanView, ...]
     installed: tuple[InstalledView, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class UpdateView(_Result):
@@ -261,6 +263,7 @@ class UpdateResult(_Result):
     withdrawn: Installed versions that should not be used any more.
     skipped: Why newer releases aren't among the updates, a sentence each.
     installed: Empty with ``--check``.
+    remarks: What was said on the way, e.g. which mirror was set aside and why.
     """
 
     registry: str
@@ -270,6 +273,7 @@ class UpdateResult(_Result):
     withdrawn: tuple[WithdrawnView, ...]
     skipped: tuple[str, ...] = ()
     installed: tuple[InstalledView, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class VersionsResult(_Result):

@@ -101,6 +101,62 @@ class Settings:
         flag="--ollama-host",
         help="where Ollama listens; default: 127.0.0.1:11434",
     )
+    engine: Literal["built-in", "llama-server", "llama-cpp-python"] = _declare(
+        "choice",
+        "built-in",
+        "BBJ_DESKTOP_ENGINE",
+        flag="--engine",
+        choices=("built-in", "llama-server", "llama-cpp-python"),
+        help="what the embedded engine is: ours, a llama-server that is here, or the package llama-cpp-python",
+    )
+    llama_server: Path | None = _declare(
+        "path",
+        None,
+        "BBJ_DESKTOP_LLAMA_SERVER",
+        flag="--llama-server",
+        help="the executable for --engine llama-server; default: the one on the search path",
+    )
+    shared_engine: bool = _declare(
+        "switch",
+        True,
+        "BBJ_DESKTOP_SHARED_ENGINE",
+        flag="--shared-engine",
+        help="one embedded engine for all programs of a user; off: each has its own, which ends with it",
+    )
+    engine_unload_s: float = _declare(
+        "seconds",
+        300.0,
+        "BBJ_DESKTOP_ENGINE_UNLOAD",
+        flag="--engine-unload",
+        unit="seconds",
+        limits=(0.1, 10**7),
+        help="the embedded engine frees a model's memory after so long without a question",
+    )
+    engine_exit_s: float = _declare(
+        "seconds",
+        600.0,
+        "BBJ_DESKTOP_ENGINE_EXIT",
+        flag="--engine-exit",
+        unit="seconds",
+        limits=(0.1, 10**7),
+        help="the shared engine's host ends after so long without a program that uses it",
+    )
+    gateway: bool = _declare(
+        "switch",
+        False,
+        "BBJ_DESKTOP_GATEWAY",
+        flag="--gateway",
+        help="let IDEs reach the embedded engine at a fixed address whenever it runs",
+    )
+    gateway_port: int = _declare(
+        "count",
+        11435,
+        "BBJ_DESKTOP_GATEWAY_PORT",
+        flag="--gateway-port",
+        unit="port",
+        limits=(1024, 65535),
+        help="the port of that address on this machine",
+    )
     context_length: int | None = _declare(
         "count",
         None,

@@ -61,7 +61,10 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Pa
             monkeypatch.delenv(variable, raising=False)
     for variable in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "HOME"):
         monkeypatch.setenv(variable, str(tmp_path / "home" / variable))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.setenv("BBJ_DESKTOP_DATA", str(data))
+    # nothing goes on running
+    monkeypatch.setenv("BBJ_DESKTOP_SHARED_ENGINE", "off")
     # nothing listens there
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
 

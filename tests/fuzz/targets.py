@@ -32,6 +32,7 @@ from bbj_desktop.services.registry.client import Registry
 from bbj_desktop.services.registry.known import RECORD, KnownRegistries, KnownRegistry
 from bbj_desktop.services.registry.root import describe_root
 from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
+from bbj_desktop.services.runtime.lending import OwnEngine
 from bbj_desktop.services.runtime.engine import EngineConfig
 from bbj_desktop.services.runtime.ollama import OllamaRuntime
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
@@ -297,7 +298,7 @@ class _Engine:
 def _embedded_chat(data: bytes) -> None:
     server = _server()
     server.answer = data
-    runtime = EmbeddedRuntime(_folder(), threads=1, launch=lambda config, _: _Engine(config, server.address))
+    runtime = EmbeddedRuntime(_folder(), threads=1, lender=OwnEngine(lambda config, _: _Engine(config, server.address)))
     for _ in runtime.chat(_present(), _REQUEST, Cancel()):
         pass
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.metadata
 import json
 import sys
 from collections.abc import Generator, Iterator, Mapping
@@ -20,7 +19,8 @@ from bbj_desktop.core.progress import Cancel, Report
 from bbj_desktop.core.versions import InstalledVersion, Registration, aliases_of
 from bbj_desktop.services.runtime.answers import Chunk, Timings, Usage, read_answer
 from bbj_desktop.services.runtime.base import RunningModel
-from bbj_desktop.services.runtime.engine import INSTALL_COMMAND, EngineConfig, launch_child
+from bbj_desktop.services.runtime.engine import EngineConfig, EngineProgram, launch_child
+from bbj_desktop.services.runtime.engine_version import engine_version
 from bbj_desktop.services.runtime.lending import Lender, Loan, OwnEngine, Reachable
 from bbj_desktop.services.runtime.ollama_refusal import too_long
 from bbj_desktop.services.runtime.processor import good_thread_count, has_avx2
@@ -30,6 +30,7 @@ from bbj_desktop.services.runtime.wire import Wire, as_object
 
 _NAME = "The embedded engine"
 _DATA = "data: "
+_BUILT_IN = EngineProgram()
 
 
 class EmbeddedRuntime:
@@ -39,10 +40,19 @@ class EmbeddedRuntime:
         state: Folder for the engine's log, where this program has an engine of its own.
         threads: To compute with; None takes the physical cores that may be used.
         lender: Who lends the engine; None takes a child process of this program.
+        program: What computes.
     """
 
-    def __init__(self, state: Path, *, threads: int | None = None, lender: Lender | None = None) -> None:
+    def __init__(
+        self,
+        state: Path,
+        *,
+        threads: int | None = None,
+        lender: Lender | None = None,
+        program: EngineProgram = _BUILT_IN,
+    ) -> None:
         self._threads = threads
+        self._program = program
         self._lender: Lender = lender or OwnEngine(functools.partial(launch_child, state))
 
     @property
@@ -51,10 +61,8 @@ class EmbeddedRuntime:
 
     def status(self) -> RuntimeStatus:
         accelerators = embedded_accelerators(macos=sys.platform == "darwin")
-        version, reason = _engine_version(), ""
-        if version is None:
-            reason = f"The embedded engine isn't installed: {INSTALL_COMMAND}"
-        elif has_avx2() is False:
+        version, reason = engine_version(self._program)
+        if not reason and self._program.name == "built-in" and has_avx2() is False:
             reason = "This processor has no AVX2, which the embedded engine needs. Use Ollama, or another machine."
         return RuntimeStatus(
             name="embedded", available=not reason, reason=reason, version=version, accelerators=accelerators
@@ -99,6 +107,8 @@ class EmbeddedRuntime:
             chat_template=version.release.prompt.jinja_template,
             threads=self._threads or good_thread_count(),
             adapter=version.adapter_path,
+            program=self._program.name,
+            executable=self._program.executable,
         )
 
     def tags(self) -> tuple[str, ...]:
@@ -126,14 +136,6 @@ def _told_why(loan: Loan) -> Iterator[None]:
         if reason is None:
             raise
         raise reason from error
-
-
-def _engine_version() -> str | None:
-    """Looked up without importing it: native code isn't loaded into this process."""
-    try:
-        return importlib.metadata.version("xllamacpp")
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _body(version: InstalledVersion, request: ChatRequest) -> dict[str, Any]:

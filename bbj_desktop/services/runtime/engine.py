@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import secrets
 import signal
 import subprocess
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Literal, Protocol
 
 from bbj_desktop.core.errors import EngineCrashedError, EngineError, EngineMissingError, EngineRefusedError
 from bbj_desktop.core.progress import Cancel
@@ -37,6 +38,23 @@ _TAIL_LINES = 8
 log = logging.getLogger(__name__)
 
 
+ProgramName = Literal["built-in", "llama-server", "llama-cpp-python"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineProgram:
+    """Which program does the computing. All are llama.cpp, and all speak its server's protocol.
+
+    Attributes:
+        name: ``built-in`` is llama.cpp's server in the package xllamacpp; ``llama-server`` the same as an executable;
+            ``llama-cpp-python`` the library in that package, behind a small server of ours.
+        executable: For ``llama-server``; None takes the one on the search path.
+    """
+
+    name: ProgramName = "built-in"
+    executable: Path | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
     """What makes two engines the same one.
@@ -47,6 +65,8 @@ class EngineConfig:
         chat_template: Jinja; empty takes the GGUF's own.
         threads: Of the processor.
         adapter: A LoRA adapter over the model; None for none.
+        program: What computes.
+        executable: Of ``llama-server``.
     """
 
     model: Path
@@ -54,6 +74,8 @@ class EngineConfig:
     chat_template: str
     threads: int
     adapter: Path | None = None
+    program: ProgramName = "built-in"
+    executable: Path | None = None
 
 
 class Engine(Protocol):
@@ -164,7 +186,17 @@ class _Alarm(threading.Timer):
 
 def _host_config(config: EngineConfig, key: str) -> HostConfig:
     adapter = "" if config.adapter is None else str(config.adapter)
-    return HostConfig(str(config.model), config.context_length, config.chat_template, config.threads, key, adapter)
+    executable = "" if config.executable is None else str(config.executable)
+    return HostConfig(
+        model=str(config.model),
+        context_length=config.context_length,
+        chat_template=config.chat_template,
+        threads=config.threads,
+        key=key,
+        adapter=adapter,
+        program=config.program,
+        executable=executable,
+    )
 
 
 def _spawn(state: Path) -> tuple[subprocess.Popen[str], Path]:
@@ -220,7 +252,8 @@ def _start_error(
 ) -> EngineError:
     tail = log_tail(log_file)
     if answer.get("missing"):
-        return EngineMissingError(f"The embedded engine isn't installed: {answer.get('error')}.", hint=INSTALL_COMMAND)
+        hint = INSTALL_COMMAND if config.program == "built-in" else "Set engine to built-in, or install it."
+        return EngineMissingError(f"The embedded engine isn't installed: {answer.get('error')}.", hint=hint)
     if answer:
         return EngineRefusedError(
             f"The embedded engine can't load {config.model.name}: {_cause(tail) or answer.get('error')}.",
@@ -280,7 +313,7 @@ def _signal_name(status: int) -> str:
         return f"signal {-status}"
 
 
-def log_tail(log_file: Path) -> str:
+def log_tail(log_file: Path, lines: int = _TAIL_LINES) -> str:
     """The last lines of an engine's log; empty when there is none."""
     try:
         with log_file.open("rb") as file:
@@ -289,11 +322,14 @@ def log_tail(log_file: Path) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    return "\n".join(text.splitlines()[-_TAIL_LINES:])
+    return "\n".join(text.splitlines()[-lines:])
+
+
+_COMPLAINT = re.compile(r" E |error loading model")
 
 
 def _cause(tail: str) -> str:
     """What llama.cpp says about a file: the first complaint (`` E …: error loading model: …``) says most."""
-    complaints = [line.partition(" E ")[2].strip() for line in tail.splitlines() if " E " in line]
+    complaints = [line.partition(" E ")[2].strip() or line for line in tail.splitlines() if _COMPLAINT.search(line)]
     told = [line for line in complaints if "error loading model" in line or "invalid" in line]
     return (told or complaints or [""])[0].rstrip(".")

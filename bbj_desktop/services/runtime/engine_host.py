@@ -42,6 +42,8 @@ class HostConfig:
         threads: For decoding and prefill.
         key: Asked for in every request.
         adapter: Path of a LoRA adapter over the model; empty for none.
+        program: ``built-in``, ``llama-server`` or ``llama-cpp-python``.
+        executable: Path of ``llama-server``; empty takes the one on the search path.
     """
 
     model: str
@@ -50,6 +52,8 @@ class HostConfig:
     threads: int
     key: str
     adapter: str = ""
+    program: str = "built-in"
+    executable: str = ""
 
     def to_line(self) -> str:
         return json.dumps(asdict(self)) + "\n"
@@ -75,18 +79,34 @@ def main() -> int:
     if not line:
         return 0
     config = HostConfig.from_line(line)
+    if config.program == "llama-server":
+        from bbj_desktop.services.runtime.engine_executable import run_executable
+
+        return run_executable(config, answers)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
-        import xllamacpp
+        held, address = _start(config)
     except ImportError as error:
-        return _fail(answers, str(error), missing=True)
-    try:
-        server = xllamacpp.Server(_parameters(xllamacpp, config))
-    except (RuntimeError, ValueError, TypeError) as error:
-        return _fail(answers, str(error), missing=False)
-    _say(answers, {"ready": True, "address": server.listening_address})
+        return fail(answers, str(error), missing=True)
+    except (RuntimeError, ValueError, TypeError, OSError) as error:
+        return fail(answers, str(error), missing=False)
+    say(answers, {"ready": True, "address": address})
     threading.Event().wait()
+    del held
     return 0
+
+
+def _start(config: HostConfig) -> tuple[object, str]:
+    """Loads the model and begins to listen. Returns what must be held for that, and the address."""
+    if config.program == "llama-cpp-python":
+        from bbj_desktop.services.runtime.engine_binding import Binding, serve
+
+        binding = Binding(config.model, config.context_length, config.chat_template, config.threads, config.adapter)
+        return binding, serve(binding, config.key)
+    import xllamacpp
+
+    server = xllamacpp.Server(_parameters(xllamacpp, config))
+    return server, server.listening_address
 
 
 def _own_stdout() -> TextIO:
@@ -96,13 +116,13 @@ def _own_stdout() -> TextIO:
     return answers
 
 
-def _say(answers: TextIO, value: dict[str, Any]) -> None:
+def say(answers: TextIO, value: dict[str, Any]) -> None:
     answers.write(json.dumps(value) + "\n")
     answers.flush()
 
 
-def _fail(answers: TextIO, text: str, *, missing: bool) -> int:
-    _say(answers, {"ready": False, "missing": missing, "error": text})
+def fail(answers: TextIO, text: str, *, missing: bool) -> int:
+    say(answers, {"ready": False, "missing": missing, "error": text})
     return _FAILED
 
 
