@@ -13,7 +13,7 @@ from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.progress import Cancel, Report, Step
 from bbj_desktop.core.recommend import judge
 from bbj_desktop.core.recommendation import Candidate
-from bbj_desktop.core.release import Offer, Offering, version_key
+from bbj_desktop.core.release import Offer, Offering, Release, Variant, version_key
 from bbj_desktop.core.versions import InstalledVersion
 
 
@@ -107,8 +107,8 @@ def find_withdrawn(installed: tuple[InstalledVersion, ...], offering: Offering) 
 
 
 def plan_updates(context: Context, found: UpdateCheck, cancel: Cancel) -> tuple[InstallPlan, ...]:
-    """Says what each update of a check would fetch, in the quantisation that is installed where it is offered, else the
-    one that is nearest in size. Changes nothing.
+    """Says what each update of a check would fetch, in the variant that is installed where it is offered, else the
+    one that is nearest to it. Changes nothing.
 
     Raises:
         As ``plan_install``.
@@ -144,13 +144,11 @@ def update(
 
 def _candidate(context: Context, update: Update, offering: Offering, profile: HardwareProfile) -> Candidate:
     release, installed = update.offer.release, update.installed
-    size = installed.variant.file.length_bytes
-    nearest = min(release.variants, key=lambda variant: abs(variant.file.length_bytes - size))
     runtime = _runtime_of(installed)
     return judge(
         profile,
         update.offer,
-        release.variant(installed.quantisation) or nearest,
+        _like(installed, release),
         tuple(each.status() for each in context.runtimes()),
         context_length=installed.context_length,
         runtime=runtime,
@@ -158,6 +156,17 @@ def _candidate(context: Context, update: Update, offering: Offering, profile: Ha
         tables=hardware_tables(),
         here=context.open_store().held_bytes(),
     )
+
+
+def _like(installed: InstalledVersion, release: Release) -> Variant:
+    """The variant that continues an installed one: of the same name, so that whoever has an adapter over a base stays
+    with that; else with the same weights; else the one that is nearest in size."""
+    same = release.variant(installed.quantisation)
+    if same is not None:
+        return same
+    weights, size = installed.variant.weights_quantisation, installed.variant.length_bytes
+    alike = [variant for variant in release.variants if variant.weights_quantisation == weights]
+    return min(alike or release.variants, key=lambda variant: abs(variant.length_bytes - size))
 
 
 def _runtime_of(version: InstalledVersion) -> RuntimeName | None:

@@ -42,7 +42,7 @@ def export(session: Session) -> Outcome:
     )
     for release, variant in chosen:
         session.screen.message(
-            f"{format_bytes(variant.file.length_bytes)}  {release.title} {release.version} {variant.quantisation}"
+            f"{format_bytes(variant.length_bytes)}  {release.title} {release.version} {variant.quantisation}"
         )
     folder = Path(arguments.folder).expanduser().absolute()
     exported = session.work(

@@ -10,6 +10,7 @@ import pytest
 from bbj_desktop.core.chat import ChatRequest, Delta, Message
 from bbj_desktop.core.errors import EngineRefusedError, NotFoundError, StoreError
 from bbj_desktop.core.progress import Cancel, silent
+from bbj_desktop.core.routes import Route
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
 from bbj_desktop.services.runtime.ollama import OllamaRuntime
@@ -36,7 +37,7 @@ def version(tmp_path: Path) -> InstalledVersion:
 @pytest.fixture(params=["0.24.0", "0.33.0"])
 def ollama(request: pytest.FixtureRequest) -> Iterator[tuple[FakeOllama, OllamaRuntime]]:
     with FakeOllama(version=request.param) as fake:
-        runtime = OllamaRuntime(fake.address)
+        runtime = OllamaRuntime(fake.address, routes=[Route.CREATE])
         yield fake, runtime
         runtime.close()
 
@@ -114,8 +115,8 @@ def test_adapters_are_read_from_a_modelfile() -> None:
 
 def test_an_ollama_that_takes_no_adapters_says_what_to_do(version: InstalledVersion) -> None:
     with FakeOllama(version="0.34.1") as fake:
-        runtime = OllamaRuntime(fake.address)
-        with pytest.raises(EngineRefusedError, match="takes no adapters") as caught:
+        runtime = OllamaRuntime(fake.address, routes=[Route.CREATE])
+        with pytest.raises(EngineRefusedError, match="refuse adapters") as caught:
             runtime.register(version, silent, Cancel())
         assert caught.value.hint is not None
         assert "whole variant" in caught.value.hint

@@ -63,7 +63,7 @@ class ReadyToInstall:
 
     @property
     def fetch_bytes(self) -> int:
-        return self.plan.to_fetch_bytes if self.plan else self.candidate.variant.file.length_bytes
+        return self.plan.to_fetch_bytes if self.plan else self.candidate.variant.length_bytes
 
     @property
     def partly_here(self) -> bool:
