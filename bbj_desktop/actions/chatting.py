@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.drifting import refuse_drifted
 from bbj_desktop.core.chat import ChatEvent, ChatRequest, Delta, Message
 from bbj_desktop.core.errors import EngineMissingError, NotFoundError
 from bbj_desktop.core.progress import Cancel
@@ -68,10 +69,14 @@ def open_conversation(context: Context, text: str | None = None) -> Conversation
     Raises:
         NotFoundError: Nothing (like it) is installed.
         EngineMissingError: No runtime that knows the version can be used now.
+        EngineMismatchError: Somebody changed the version in Ollama.
     """
     store = context.open_store()
     version = store.find(text) if text else _active_chat(store.versions())
-    return Conversation(version, _runtime_for(context, version))
+    runtime = _runtime_for(context, version)
+    if runtime.name == "ollama":
+        refuse_drifted(context, version)
+    return Conversation(version, runtime)
 
 
 def _active_chat(versions: tuple[InstalledVersion, ...]) -> InstalledVersion:

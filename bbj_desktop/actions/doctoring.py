@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.drifting import find_drift
 from bbj_desktop.actions.finding import Finding, State
 from bbj_desktop.actions.reaching import reach
 from bbj_desktop.core.errors import BBjDesktopError, Cancelled
@@ -146,3 +147,6 @@ def _models(context: Context) -> Iterator[Finding]:
                 text=f"{version.key} is here, but no runtime knows it.",
                 hint="bbj-desktop install takes up where it ended.",
             )
+    for drift in find_drift(context, versions):
+        hint = f"To put it right: bbj-desktop repair {drift.version}" if drift.mendable else ""
+        yield Finding(area="models", state="warning", text=drift.text, hint=hint)

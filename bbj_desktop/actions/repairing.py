@@ -8,12 +8,23 @@ import time
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.drifting import mend
 from bbj_desktop.actions.installing import donors_of, limits_of
-from bbj_desktop.core.errors import EngineError
+from bbj_desktop.core.errors import (
+    BBjDesktopError,
+    DigestError,
+    EngineError,
+    EngineMissingError,
+    NotFoundError,
+    NoTrustedRootError,
+    TransportError,
+)
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.registry.client import blob_path
+from bbj_desktop.services.runtime.ollama_drift import Drift
 from bbj_desktop.services.store.disk import Disk
+from bbj_desktop.services.store.store import Store
 from bbj_desktop.services.transfer.donors import keep_index
 from bbj_desktop.services.transfer.repair import repair as repair_file
 
@@ -27,6 +38,7 @@ class Repaired(BaseModel):
         damaged_bytes: Length of the parts that weren't as they were signed; 0 when nothing was wrong.
         fetched_bytes: What came over the wire.
         seconds: How long it took in all.
+        mended: What somebody had changed of it in Ollama.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -35,6 +47,7 @@ class Repaired(BaseModel):
     damaged_bytes: int
     fetched_bytes: int
     seconds: float
+    mended: tuple[Drift, ...] = ()
 
 
 def repair(context: Context, text: str, report: Report, cancel: Cancel) -> Repaired:
@@ -51,6 +64,42 @@ def repair(context: Context, text: str, report: Report, cancel: Cancel) -> Repai
     started = time.monotonic()
     store = context.open_store()
     version = store.find(text)
+    try:
+        damaged, fetched = _repair_files(context, store, version, report, cancel)
+    except (TransportError, NoTrustedRootError) as error:
+        _refuse_damaged(store, version, error, report, cancel)
+        damaged = fetched = 0
+    mended: tuple[Drift, ...] = ()
+    try:
+        version, mended = mend(context, store, version, report, cancel)
+    except EngineMissingError as error:  # the file is right; what Ollama has can't be told
+        report(Remark(f"Ollama wasn't asked: {error.message}"))
+    log.info("repaired %s: %d bytes damaged, %d fetched", version.key, damaged, fetched)
+    return Repaired(
+        version=version,
+        damaged_bytes=damaged,
+        fetched_bytes=fetched,
+        seconds=time.monotonic() - started,
+        mended=mended,
+    )
+
+
+def _refuse_damaged(
+    store: Store, version: InstalledVersion, error: BBjDesktopError, report: Report, cancel: Cancel
+) -> None:
+    """Without the registry a whole file can still be registered again. Raises ``error`` when it isn't whole."""
+    report(Remark(f"The registry can't be reached: {error.message}"))
+    report(Step("verify", f"Reading {version.path.name}"))
+    try:
+        store.verify(version.key, report, cancel)
+    except (DigestError, NotFoundError) as damage:
+        raise error from damage
+
+
+def _repair_files(
+    context: Context, store: Store, version: InstalledVersion, report: Report, cancel: Cancel
+) -> tuple[int, int]:
+    """Bytes that were damaged, and fetched."""
     registry = context.open_registry()
     try:
         report(Step("plan", "Reading the signed chunk list"))
@@ -64,13 +113,7 @@ def repair(context: Context, text: str, report: Report, cancel: Cancel) -> Repai
         keep_index(index, version.path, Disk())
     finally:
         registry.close()
-    log.info("repaired %s: %d bytes damaged, %d fetched", version.key, done.damaged_bytes, done.fetched_bytes)
-    return Repaired(
-        version=version,
-        damaged_bytes=done.damaged_bytes,
-        fetched_bytes=done.fetched_bytes,
-        seconds=time.monotonic() - started,
-    )
+    return done.damaged_bytes, done.fetched_bytes
 
 
 def unload_everywhere(context: Context, version: InstalledVersion, report: Report) -> None:

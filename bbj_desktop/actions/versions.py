@@ -8,9 +8,11 @@ from contextlib import suppress
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.drifting import find_drift, mend
 from bbj_desktop.core.errors import EngineError, InUseError, NotFoundError, UserInputError
-from bbj_desktop.core.progress import Cancel, Remark, Report, Step
+from bbj_desktop.core.progress import Cancel, Remark, Report, Step, silent
 from bbj_desktop.core.versions import InstalledVersion, Registration, model_name, previous_of
+from bbj_desktop.services.runtime.ollama_drift import Drift
 from bbj_desktop.services.store.rebuilding import Rebuilt
 from bbj_desktop.services.store.store import Store
 
@@ -64,7 +66,7 @@ def activate(context: Context, text: str, report: Report, cancel: Cancel) -> Ins
     version = store.find(text)
     cancel.check()
     report(Step("activate", f"Activating {version.key}"))
-    return activate_version(context, store, version.key)
+    return activate_version(context, store, version.key, report, cancel)
 
 
 def rollback(context: Context, text: str | None, report: Report, cancel: Cancel) -> RolledBack:
@@ -84,7 +86,7 @@ def rollback(context: Context, text: str | None, report: Report, cancel: Cancel)
     cancel.check()
     report(Step("activate", f"Going back to {target.key}"))
     now = store.active(target.slot)
-    version = activate_version(context, store, target.key)
+    version = activate_version(context, store, target.key, report, cancel)
     log.info("rolled back %s to %s", target.slot, target.key)
     return RolledBack(version=version, before=None if now is None else now.key)
 
@@ -123,9 +125,12 @@ def pin(context: Context, text: str, *, pinned: bool = True) -> InstalledVersion
     return store.pin(store.find(text).key, pinned=pinned)
 
 
-def activate_version(context: Context, store: Store, key: str) -> InstalledVersion:
-    """The runtimes first, the store last and at once: the store says active only what the runtimes obey."""
-    version = store.get(key)
+def activate_version(
+    context: Context, store: Store, key: str, report: Report = silent, cancel: Cancel | None = None
+) -> InstalledVersion:
+    """The runtimes first, the store last and at once: the store says active only what the runtimes obey. A name in
+    Ollama that somebody changed is put right."""
+    version, _ = mend(context, store, store.get(key), report, cancel or Cancel())
     changed = []
     for registration in version.registrations:
         if registration.runtime == "embedded":  # reads our file; Ollama has its own
@@ -205,6 +210,15 @@ def rebuild(context: Context, report: Report, cancel: Cancel) -> Rebuilt:
     """
     report(Step("rebuild", "Reading the model files of lost records"))
     return context.open_store().rebuild(report, cancel)
+
+
+def drift_of(context: Context, version: InstalledVersion) -> tuple[Drift, ...]:
+    """What somebody changed of a version in Ollama since it was registered; empty where no Ollama answers.
+
+    Raises:
+        EngineError: Ollama fails.
+    """
+    return find_drift(context, (version,))
 
 
 def verify(context: Context, text: str, report: Report, cancel: Cancel) -> InstalledVersion:

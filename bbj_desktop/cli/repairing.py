@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from bbj_desktop.actions import repairing, versions
 from bbj_desktop.cli.naming import find_installed
 from bbj_desktop.cli.results import RepairResult, VerifyResult, VersionView
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.units import format_bytes, format_seconds
+from bbj_desktop.services.runtime.ollama_drift import Drift
+
+EXIT_DRIFT = 1
 
 
 def verify(session: Session) -> Outcome:
@@ -15,9 +20,26 @@ def verify(session: Session) -> Outcome:
     key = _key(session)
     version = session.work(lambda report, cancel: versions.verify(session.context, key, report, cancel))
     digest = version.variant.file.digest
-    result = VerifyResult(version=VersionView.of(version), digest=digest)
+    drift = versions.drift_of(session.context, version)
+    result = VerifyResult(version=VersionView.of(version), digest=digest, drift=drift)
     length = format_bytes(version.variant.file.length_bytes)
-    return Outcome(result, lambda screen: screen.line(f"{key} is as it was signed: {length}, {digest}"))
+    return _with_drift(result, lambda screen: screen.line(f"{key} is as it was signed: {length}, {digest}"))
+
+
+def _with_drift(result: VerifyResult, show: Callable[[Screen], None]) -> Outcome:
+    def show_all(screen: Screen) -> None:
+        show(screen)
+        show_drift(screen, result.drift, hint=True)
+
+    return Outcome(result, show_all, EXIT_DRIFT if result.drift else 0)
+
+
+def show_drift(screen: Screen, drift: Sequence[Drift], *, hint: bool) -> None:
+    """One line for each name that isn't as it was registered, and what to type."""
+    for each in drift:
+        screen.line(each.text, "yellow")
+    for key in dict.fromkeys(each.version for each in drift if each.mendable) if hint else ():
+        screen.line(f"To put it right: bbj-desktop repair {key}")
 
 
 def repair(session: Session) -> Outcome:
@@ -29,6 +51,7 @@ def repair(session: Session) -> Outcome:
         damaged_bytes=done.damaged_bytes,
         fetched_bytes=done.fetched_bytes,
         seconds=done.seconds,
+        mended=done.mended,
     )
     return Outcome(result, lambda screen: _show(screen, result))
 
@@ -39,6 +62,9 @@ def _show(screen: Screen, result: RepairResult) -> None:
         screen.line(f"{result.version.key} is mended: {format_bytes(result.damaged_bytes)} were damaged, {fetched}.")
     else:
         screen.line(f"{result.version.key} is as it was signed; nothing was fetched.")
+    show_drift(screen, result.mended, hint=False)
+    if any(each.mendable for each in result.mended):
+        screen.line("Ollama has it again as it was registered.")
 
 
 def _key(session: Session) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bbj_desktop.actions import versions as actions
+from bbj_desktop.actions.drifting import drift_or_none
 from bbj_desktop.cli.describe import version_table
 from bbj_desktop.cli.naming import find_installed
 from bbj_desktop.cli.results import (
@@ -26,6 +27,7 @@ def versions(session: Session) -> Outcome:
     result = VersionsResult(
         versions=tuple(map(VersionView.of, actions.list_versions(session.context))),
         shared=tuple(map(VersionView.of, actions.list_shared(session.context))),
+        drift=drift_or_none(session.context),
     )
     return Outcome(result, lambda screen: _show(screen, result))
 
@@ -33,6 +35,8 @@ def versions(session: Session) -> Outcome:
 def _show(screen: Screen, result: VersionsResult) -> None:
     if result.versions:
         version_table(screen, result.versions)
+    for drift in result.drift:
+        screen.message(f"{drift.text} To put it right: bbj-desktop repair {drift.version}", "yellow")
     if result.shared:
         screen.line("In the shared store, not installed here:")
         version_table(screen, result.shared)

@@ -1,0 +1,117 @@
+"""Noticing that somebody changed our names in Ollama, and putting them right again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bbj_desktop.actions.context import Context
+from bbj_desktop.core.errors import EngineError, EngineMismatchError, EngineMissingError
+from bbj_desktop.core.progress import Cancel, Remark, Report, Step
+from bbj_desktop.core.versions import InstalledVersion
+from bbj_desktop.services.runtime.ollama_api import OllamaApi
+from bbj_desktop.services.runtime.ollama_drift import Drift, DriftKind, alias_drift, tag_drift
+from bbj_desktop.services.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+def find_drift(context: Context, versions: tuple[InstalledVersion, ...] | None = None) -> tuple[Drift, ...]:
+    """What isn't as it was registered with Ollama; nothing is changed. Empty where no Ollama answers.
+
+    Args:
+        versions: Those to look at; None for all that are installed.
+
+    Raises:
+        EngineError: Ollama answers, and then fails.
+    """
+    everything = context.open_store().versions()
+    concerned = [each for each in versions or everything if each.registration("ollama") is not None]
+    if not concerned:
+        return ()
+    try:
+        with _api(context) as api:
+            tags = api.tags()
+            return tuple(drift for each in concerned for drift in _drift_of(api, each, tags, everything))
+    except EngineMissingError:
+        return ()
+
+
+def refuse_drifted(context: Context, version: InstalledVersion) -> None:
+    """Refuses to let something else answer in a version's name.
+
+    Raises:
+        EngineMismatchError: What Ollama serves under the version's tag isn't what was registered.
+    """
+    wrong = [drift for drift in find_drift(context, (version,)) if drift.wrong_answer]
+    if wrong:
+        raise EngineMismatchError(
+            " ".join(drift.text for drift in wrong), hint=f"To put it right: bbj-desktop repair {version.key}"
+        )
+
+
+def mend(
+    context: Context, store: Store, version: InstalledVersion, report: Report, cancel: Cancel
+) -> tuple[InstalledVersion, tuple[Drift, ...]]:
+    """Registers a version again and points its aliases to it, where they aren't as they were. An alias that is the
+    only name of somebody's model stays that, said aloud. Interrupted anywhere, the next time mends it.
+
+    Returns:
+        The version as recorded now, and what was found.
+
+    Raises:
+        EngineError: Ollama can't.
+    """
+    registration = version.registration("ollama")
+    if registration is None:
+        return version, ()
+    with _api(context) as api:
+        found = tuple(_drift_of(api, version, api.tags(), store.versions()))
+        for drift in found:
+            report(Remark(drift.text, "info" if drift.mendable else "warning"))
+        if any(drift.wrong_answer for drift in found):
+            report(Step("register", f"Registering {version.key} with Ollama again"))
+            api.delete(version.key)
+            version = store.register(version.key, context.runtime("ollama").register(version, report, cancel))
+        for drift in found:
+            if drift.kind in (DriftKind.ALIAS_GONE, DriftKind.ALIAS_MOVED):
+                api.copy(version.key, drift.name)
+    for drift in found:
+        log.info("drift: %s", drift.text)
+    return version, found
+
+
+def _drift_of(
+    api: OllamaApi, version: InstalledVersion, tags: dict[str, str], everything: tuple[InstalledVersion, ...]
+) -> Iterator[Drift]:
+    registration = version.registration("ollama")
+    if registration is None:
+        return
+    shown = api.show(version.key)
+    yield from tag_drift(version, registration, shown, lambda digest: api.has_blob(digest, Cancel()))
+    if version.active:
+        also_ours = frozenset(each.key for each in everything if each.active and each.key != version.key)
+        yield from alias_drift(version, registration, tags, also_ours=also_ours)
+
+
+@contextmanager
+def _api(context: Context) -> Iterator[OllamaApi]:
+    """Raises EngineMissingError when no Ollama can be used."""
+    status = context.runtime("ollama").status()
+    if not status.available:
+        raise EngineMissingError(status.reason, hint="See bbj-desktop doctor.")
+    api = OllamaApi(status.address, context.ollama_tls())
+    try:
+        yield api
+    finally:
+        api.close()
+
+
+def drift_or_none(context: Context) -> tuple[Drift, ...]:
+    """As ``find_drift``, for lists that must not fail because of Ollama."""
+    try:
+        return find_drift(context)
+    except EngineError as error:
+        log.info("drift can't be told: %s", error.message)
+        return ()
