@@ -30,13 +30,17 @@ def install(session: Session) -> Outcome:
     wishes = [_parse(text, session) for text in arguments.model] or [_wishes(session, arguments.version)]
     plans = with_registry(session, lambda: session.work(partial(_plan, session, wishes)))
     if arguments.dry_run:
-        result = InstallResult(plans=tuple(map(plan_view, plans)))
+        result = InstallResult(plans=tuple(map(plan_view, plans)), remarks=tuple(session.remarks))
         return Outcome(result, lambda screen: _show_plans(screen, plans))
     _show_plans(Beside(session.screen), plans)
     _refuse(plans, force=arguments.force)
     session.confirm_if_interactive("Install it?" if len(plans) == 1 else "Install them?")
     installed = session.work(partial(_install, session, plans))
-    result = InstallResult(plans=tuple(map(plan_view, plans)), installed=tuple(map(installed_view, installed)))
+    result = InstallResult(
+        plans=tuple(map(plan_view, plans)),
+        installed=tuple(map(installed_view, installed)),
+        remarks=tuple(session.remarks),
+    )
     return Outcome(result, lambda screen: show_installed(screen, result.installed))
 
 

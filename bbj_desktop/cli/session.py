@@ -9,7 +9,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -18,7 +18,7 @@ from bbj_desktop.actions.paths import Paths, paths_for
 from bbj_desktop.cli.interrupts import Interrupts
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.core.errors import Cancelled, NotFoundError, UserInputError
-from bbj_desktop.core.progress import Cancel, Report, silent
+from bbj_desktop.core.progress import Cancel, Event, Remark, Report, silent
 from bbj_desktop.core.settings import ResolvedSettings
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Session:
         arguments: As parsed.
         settings: With the flags of this call.
         policy: Another policy file than the platform's; None for that.
+        remarks: What jobs said beside their progress, e.g. which mirror was set aside and why; each once.
     """
 
     arguments: Namespace
@@ -63,6 +64,7 @@ class Session:
     interrupts: Interrupts
     settings: ResolvedSettings
     policy: Path | None = None
+    remarks: list[str] = field(default_factory=list)
 
     @cached_property
     def paths(self) -> Paths:
@@ -77,7 +79,22 @@ class Session:
     def work(self, job: Callable[[Report, Cancel], Result]) -> Result:
         """Runs a job on a worker thread, shows its progress, and lets Ctrl-C stop it."""
         with self.screen.progress() as report:
-            return self.wait_for(lambda: job(report, self.interrupts.cancel))
+            remembering = self._remembering(report)
+            return self.wait_for(lambda: job(remembering, self.interrupts.cancel))
+
+    def _remembering(self, report: Report) -> Report:
+        """Keeps the remarks; what an earlier job of this command said isn't said again."""
+        before = frozenset(self.remarks)
+
+        def remembering(event: Event) -> None:
+            if isinstance(event, Remark):
+                if event.text in before:
+                    return
+                if event.text not in self.remarks:
+                    self.remarks.append(event.text)
+            report(event)
+
+        return remembering
 
     def work_silently(self, job: Callable[[Report, Cancel], Result]) -> Result:
         """The same without progress, for jobs that print themselves."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from bbj_desktop.actions import updating
@@ -20,7 +21,7 @@ def update(session: Session) -> Outcome:
     found = with_registry(session, lambda: session.work(partial(updating.check, session.context)))
     channel = session.settings.values.channel
     if session.arguments.check or not found.updates:
-        result = _result(found, channel)
+        result = _result(found, channel, session.remarks)
         available = bool(found.updates)
         return Outcome(result, lambda screen: _show(screen, result), EXIT_UPDATE_AVAILABLE if available else 0)
     plans = session.work(lambda _, cancel: updating.plan_updates(session.context, found, cancel))
@@ -32,11 +33,13 @@ def update(session: Session) -> Outcome:
     installed = session.work(
         lambda report, cancel: updating.update(session.context, found, report, cancel, force=force, plans=plans)
     )
-    result = _result(found, channel, tuple(map(installed_view, installed)))
+    result = _result(found, channel, session.remarks, tuple(map(installed_view, installed)))
     return Outcome(result, lambda screen: _show(screen, result))
 
 
-def _result(found: UpdateCheck, channel: str, installed: tuple[InstalledView, ...] = ()) -> UpdateResult:
+def _result(
+    found: UpdateCheck, channel: str, remarks: Sequence[str], installed: tuple[InstalledView, ...] = ()
+) -> UpdateResult:
     return UpdateResult(
         registry=found.offering.registry,
         channel=channel,
@@ -47,6 +50,7 @@ def _result(found: UpdateCheck, channel: str, installed: tuple[InstalledView, ..
         ),
         skipped=found.offering.skipped,
         installed=installed,
+        remarks=tuple(remarks),
     )
 
 

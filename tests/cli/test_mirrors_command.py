@@ -81,3 +81,26 @@ def test_adding_the_registry_again_keeps_its_mirrors(
     customer("registry", "mirror", "add", mirror)
     customer("registry", "add", publication.folder, "--fingerprint", identity)
     assert customer("registry", "show", "--json").result["registries"][0]["mirrors"] == [str(mirror)]
+
+
+def test_an_install_says_which_mirror_of_its_metadata_was_set_aside_and_why_once(
+    customer: Call, publication: Publication, served: ReleaseServer
+) -> None:
+    customer("registry", "mirror", "add", served.address)
+    shutil.rmtree(publication.folder)
+    called = customer("install", "--yes")
+    assert called.code == 0
+    said = called.err.replace("\n", " ")
+    assert said.count(f"The mirror {publication.folder} was set aside: There is no folder") == 1
+
+
+def test_an_install_says_which_mirror_sends_other_bytes_than_were_signed(
+    customer: Call, publication: Publication, served: ReleaseServer
+) -> None:
+    customer("registry", "mirror", "add", served.address)
+    blob = max(publication.folder.glob("blobs/sha256/*/*"), key=lambda path: path.stat().st_size)
+    with blob.open("r+b") as file:
+        file.write(b"damage")
+    result = customer("install", "--yes", "--json").result
+    assert [f"{publication.folder} is set aside: Part 0 of" in remark for remark in result["remarks"]] == [True]
+    assert result["installed"][0]["version"]["runtimes"]
