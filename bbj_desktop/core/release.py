@@ -12,11 +12,12 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from enum import StrEnum
 from itertools import accumulate
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from bbj_desktop.core.documents import parse_document
+from bbj_desktop.core.safe_paths import why_unsafe
 
 RELEASE_FORMAT = 2
 """The newest. 2 has adapters, and is written only where a release has one: everything else stays readable by older
@@ -164,6 +165,11 @@ class Variant(Part):
         return (self,) if self.adapter is None else (self, self.adapter)
 
     @property
+    def own_file(self) -> FileReference:
+        """The file that tells it from other variants: a base may be theirs, too."""
+        return self.parts[-1].file
+
+    @property
     def length_bytes(self) -> int:
         """Of all its files."""
         return sum(part.file.length_bytes for part in self.parts)
@@ -205,6 +211,25 @@ class Parameters(_Document):
     stop: tuple[str, ...] = ()
 
 
+class RenderedMessage(_Document):
+    """One turn of a rendered conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Rendering(_Document):
+    """A conversation and the prompt that training made of it: what every runtime must make of it, too.
+
+    Attributes:
+        messages: The conversation; its system message, if it has one, stands in place of the release's.
+        prompt: The text that the model saw, up to where its answer begins.
+    """
+
+    messages: Annotated[tuple[RenderedMessage, ...], Field(min_length=1, max_length=64)]
+    prompt: str
+
+
 class Prompt(_Document):
     """The Modelfile's parts.
 
@@ -213,12 +238,14 @@ class Prompt(_Document):
         jinja_template: The chat template that the GGUF itself carries (Ollama prefers it in some cases, see the
             decision on templates); used by the embedded engine.
         system: System prompt; empty for none.
+        rendering: An example by which a runtime's rendering is checked; None for releases that name none.
     """
 
     go_template: str
     jinja_template: str
     system: str = ""
     parameters: Parameters = Parameters()
+    rendering: Rendering | None = None
 
 
 class Evaluation(_Document):
@@ -309,6 +336,39 @@ class CatalogueEntry(_Document):
     withdrawn: str | None = None
 
 
+class Extra(Part):
+    """A file that isn't a model and comes by the same way: an installer, an extension of an IDE. Nothing here runs it.
+
+    Attributes:
+        name: What of, e.g. ``ollama``.
+        kind: ``ollama-installer``, ``app-installer`` or ``ide-extension``; a newer registry may have others.
+        platform: E.g. ``windows-x86_64``; ``any`` for all.
+        version: Its makers' own.
+        file_name: How it is called where it is put, e.g. ``OllamaSetup.exe``.
+        note: What to do with it, a sentence for a person; empty leaves that to the kind.
+    """
+
+    name: Name
+    kind: Name
+    platform: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9a-z][0-9a-z.+_-]{0,40}$")]
+    file_name: Annotated[str, StringConstraints(min_length=1, max_length=120)]
+    note: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]{0,500}$")] = ""
+
+    @field_validator("file_name")
+    @classmethod
+    def _is_one_safe_name(cls, name: str) -> str:
+        why = why_unsafe(name)
+        if why:
+            raise ValueError(f"{name!r} can't be a file's name: {why}")
+        return name
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others, and the name of the folder that it is put into."""
+        return f"{self.name}-{self.version}-{self.platform}"
+
+
 class Tier(_Document):
     """A class of machine and what its owner may expect. It names expectations; whether a model fits decides.
 
@@ -350,13 +410,18 @@ class TierTable(_Document):
 
 
 class Catalogue(_Document):
-    """What one channel offers."""
+    """What one channel offers.
+
+    Attributes:
+        extras: Files beside the models, by name, platform and version.
+    """
 
     format: int = CATALOGUE_FORMAT
     channel: Name
     entries: tuple[CatalogueEntry, ...] = ()
     tiers: TierTable | None = None
     min_app_version: str | None = None
+    extras: tuple[Extra, ...] = ()
 
 
 class Offer(_Document):
