@@ -144,7 +144,7 @@ def install(context: Context, plan: InstallPlan, report: Report, cancel: Cancel,
     report(Step("register", f"Registering {version.key} with {candidate.runtime}"))
     version = register_version(context, store, version, candidate.runtime, report, cancel, force=force)
     report(Step("activate", f"Activating {version.key}"))
-    version = activate_version(context, store, version.key)
+    version = activate_version(context, store, version.key, report, cancel)
     seconds = time.monotonic() - started
     log.info("installed %s: %d bytes fetched in %.1f s", version.key, fetched, seconds)
     return Installed(version=version, fetched_bytes=fetched, seconds=seconds, already=already)
