@@ -9,16 +9,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bbj_desktop.services.registry.keys import KeyFolder
 from bbj_desktop.services.transfer.patience import Limits
 from tests.campaign.forking import Forker, Outcome, Place
+from tests.campaign.makers import NEW_KEYS
 from tests.campaign.operations import OPERATIONS, STATES, runs
 from tests.campaign.world import CHUNK_BYTES, World
 from tests.fakes.ollama import FakeOllama
-from tests.fakes.published import Publication
+from tests.fakes.published import PASSPHRASE, Publication
 from tests.fakes.release_server import ReleaseServer
 
-AGAIN_BYTES = Limits().streams * CHUNK_BYTES
-"""What may come twice: a chunk for each connection."""
+READ_AHEAD_BYTES = 64 * 1024  # that httpx takes from a connection at once
+AGAIN_BYTES = Limits().streams * (CHUNK_BYTES + READ_AHEAD_BYTES)
+"""What may come twice: for each connection a chunk, and what was read with its end."""
+FETCHING = frozenset({"install", "update", "export", "export volumes"})
+ATTEMPTS = 5
 
 
 @dataclass
@@ -42,6 +47,20 @@ class Figures:
     survived: int = 0
     again_bytes: int = 0
     failures: list[str] = field(default_factory=list)
+
+    @property
+    def missed(self) -> list[int]:
+        """Steps that weren't hit."""
+        return sorted(set(range(1, self.steps + 1)) - self.hit)
+
+    def add(self, other: Figures) -> None:
+        """Those of another worker."""
+        self.steps, self.seconds = max(self.steps, other.steps), max(self.seconds, other.seconds)
+        self.hit |= other.hit
+        self.kills += other.kills
+        self.survived += other.survived
+        self.again_bytes = max(self.again_bytes, other.again_bytes)
+        self.failures += other.failures
 
 
 @dataclass(frozen=True)
@@ -85,11 +104,17 @@ class Campaign:
             outcome = self._undisturbed(name)
             operation.kept(self._world)
             operation.done(self._world)
+            assert name not in FETCHING or outcome.received_bytes > AGAIN_BYTES, f"{name} fetches too little"
             self.figures[name] = Figures(outcome.steps, outcome.seconds)
             self._received[name] = outcome.received_bytes
 
-    def every_step(self) -> list[Kill]:
-        return [Kill(name, step=step) for name, figures in self.figures.items() for step in range(1, figures.steps + 1)]
+    def every_step(self, seed: int = 1) -> list[Kill]:
+        """In an order of chance."""
+        kills = [
+            Kill(name, step=step) for name, figures in self.figures.items() for step in range(1, figures.steps + 1)
+        ]
+        random.Random(seed).shuffle(kills)  # noqa: S311 - to be repeated
+        return kills
 
     def random_times(self, count: int, seed: int) -> list[Kill]:
         chance = random.Random(seed)  # noqa: S311 - to be repeated
@@ -99,7 +124,8 @@ class Campaign:
             for name in (names[number % len(names)] for number in range(count))
         ]
 
-    def kill(self, kill: Kill) -> None:
+    def kill(self, kill: Kill) -> bool:
+        """Kills, and checks what is left and what the next run makes of it. False when the run had ended before."""
         operation, figures = OPERATIONS[kill.operation], self.figures[kill.operation]
         self._world.restore(operation.begins)
         outcome = self._run(kill.operation, kill)
@@ -115,11 +141,12 @@ class Campaign:
             operation.done(self._world)
         except Exception as error:  # noqa: BLE001 - all is told at the end
             figures.failures.append(f"{kill}: {type(error).__name__}: {error}")
-            return
+            return outcome.killed
         again = outcome.received_bytes + following.received_bytes - self._received[kill.operation]
         figures.again_bytes = max(figures.again_bytes, again)
         if again > AGAIN_BYTES:
             figures.failures.append(f"{kill}: {again} bytes came again, {AGAIN_BYTES} may.")
+        return outcome.killed
 
     def _undisturbed(self, name: str) -> Outcome:
         outcome = self._forker.run(name, self._world.place)
@@ -134,9 +161,10 @@ class Campaign:
 def campaign(below: Path) -> Iterator[Campaign]:
     """A campaign ready to kill; ``below`` is an empty folder."""
     live, copies = below / "live", below / "copies"
-    live.mkdir()
+    live.mkdir(parents=True)
     copies.mkdir()
     made = Publication.create(live)  # unseals the keys in this process, once for all that are forked from it
+    KeyFolder(live / NEW_KEYS, PASSPHRASE).generate("timestamp", 1)
     with Forker(runs()) as forker, ReleaseServer(made.folder) as server, FakeOllama() as ollama:
         prepared = Campaign(forker, World(Place(live, server.address, ollama.address), ollama, copies))
         prepared.prepare()
@@ -146,13 +174,18 @@ def campaign(below: Path) -> Iterator[Campaign]:
 def execute(
     ready: Campaign, kills: Sequence[Kill], told: Callable[[str], None], *, longest_s: float = float("inf")
 ) -> float:
-    """Carries out kills, until all are done or ``longest_s`` are over; returns the seconds that they took."""
+    """Carries out kills, until all are done or ``longest_s`` are over; returns the seconds that they took.
+
+    A run that ends before its step (threads took turns in another way) is begun again a few times.
+    """
     begun = time.monotonic()
     for number, each in enumerate(kills, start=1):
         if time.monotonic() - begun > longest_s:
             told(f"The time is over: {number - 1} of {len(kills)} kills.")
             break
-        ready.kill(each)
-        if number % 100 == 0:
+        for _ in range(ATTEMPTS):
+            if ready.kill(each) or not each.step:
+                break
+        if number % 200 == 0:
             told(f"{number} of {len(kills)} kills")
     return time.monotonic() - begun

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 
-from bbj_desktop.actions import bundling, installing, recommending, repairing, updating, versions
-from bbj_desktop.core.progress import Cancel, silent
-from bbj_desktop.core.recommend import judge
-from bbj_desktop.core.recommendation import Wishes
-from bbj_desktop.core.release import Role
-from bbj_desktop.services.registry import publish as writer
-from tests.campaign.forking import Place, Run
-from tests.campaign.world import ASIDE, FIRST, SECOND, World, customer_at, cut_small, publication_at
-from tests.fakes.published import PASSPHRASE, trust
+from tests.campaign import customers, makers
+from tests.campaign.forking import Run
+from tests.campaign.world import ASIDE, FIRST, SECOND, World
 
 Check = Callable[[World], None]
 FIRST_OFFERED = frozenset({"bbj-aside:2026.1", "bbj-coder:2026.1"})
@@ -38,132 +31,39 @@ class Operation:
     done: Check
 
 
-def add_registry(place: Place) -> None:
-    with closing(customer_at(place)) as context:
-        trust(context, place.server, publication_at(place))
-
-
-def install_aside(place: Place) -> None:
-    _install(place, ASIDE)
-
-
-def install(place: Place) -> None:
-    _install(place, FIRST)
-
-
-def _install(place: Place, key: str) -> None:
-    with closing(customer_at(place)) as context:
-        offering = recommending.read_offering(context, Cancel())
-        offer = next(offer for offer in offering.offers if offer.release.model == key.partition(":")[0])
-        candidate = judge(
-            context.profile(),
-            offer,
-            offer.release.variants[0],
-            tuple(each.status() for each in context.runtimes()),
-            context_length=None,
-            runtime=None,
-            tiers=recommending.tiers_of(offering),
-            tables=recommending.hardware_tables(),
-            here=context.open_store().held_bytes(),
-        )
-        plan = installing.plan_install(context, candidate, Cancel())
-        installing.install(context, plan, silent, Cancel(), force=True)
-
-
-def update(place: Place) -> None:
-    with closing(customer_at(place)) as context:
-        found = updating.check(context, silent, Cancel())
-        updating.update(context, found, silent, Cancel(), force=True)
-
-
-def activate(place: Place) -> None:
-    with closing(customer_at(place)) as context:
-        versions.activate(context, FIRST, silent, Cancel())
-
-
-def roll_back(place: Place) -> None:
-    with closing(customer_at(place)) as context:
-        if not context.open_store().get(FIRST).active:  # done again, it would go forward
-            versions.rollback(context, None, silent, Cancel())
-
-
-def remove(place: Place) -> None:
-    with closing(customer_at(place)) as context:
-        if any(version.key == SECOND for version in versions.list_versions(context)):
-            versions.remove(context, SECOND, silent, Cancel())
-
-
-def publish_first(place: Place) -> None:
-    _publish(place, "2026.1", seed=1)
-
-
-def publish_aside(place: Place) -> None:
-    cut_small()
-    publication_at(place).publish("2026.1", model="bbj-aside", size="3b", seed=11, hidden=128)
-
-
-def publish(place: Place) -> None:
-    _publish(place, "2026.2", seed=2)
-
-
-def _publish(place: Place, version: str, *, seed: int) -> None:
-    cut_small()
-    publication_at(place).publish(version, seed=seed, hidden=256)
-
-
-def withdraw(place: Place) -> None:
-    publication_at(place).withdraw("2026.2", "It answers in Pascal.")
-
-
-def export(place: Place) -> None:
-    with closing(customer_at(place)) as context:
-        wish = Wishes(roles=(Role.CHAT,), model="bbj-coder")
-        chosen = bundling.choose_variants(context, (wish,), silent, Cancel())
-        bundling.export_bundle(context, place.folder / "stick", chosen, silent, Cancel())
-
-
-def import_bundle(place: Place) -> None:
-    with closing(customer_at(place)) as context:
-        folders = bundling.open_bundles([place.folder / "stick"])
-        imported = bundling.import_bundle(context, folders, silent, Cancel())
-        assert all(model.whole for model in imported.models)
-
-
-def damage(place: Place) -> None:
-    """Of an installed version that isn't active, a few bytes in the middle."""
-    with closing(customer_at(place)) as context:
-        path = context.open_store().get(FIRST).path
-        with path.open("r+b") as file:
-            file.seek(path.stat().st_size // 2)
-            file.write(b"damage")
-
-
-def repair(place: Place) -> None:
-    with closing(customer_at(place)) as context:
-        repairing.repair(context, FIRST, silent, Cancel())
-
-
-def refresh(place: Place) -> None:
-    publication = publication_at(place)
-    writer.refresh_timestamp(publication.folder, publication.keys, PASSPHRASE)
-
-
 STATES: dict[str, tuple[str, tuple[Run, ...]]] = {
-    "published once": ("", (publish_aside, publish_first, add_registry, install_aside)),
-    "exported": ("published once", (export,)),
-    "installed": ("published once", (install,)),
-    "published twice": ("installed", (publish,)),
-    "updated": ("published twice", (update,)),
-    "damaged": ("updated", (damage,)),
+    "published once": (
+        "",
+        (makers.publish_aside, makers.publish_first, customers.add_registry, customers.install_aside),
+    ),
+    "exported": ("published once", (customers.export,)),
+    "exported in volumes": ("published once", (customers.export_volumes,)),
+    "staged": ("published once", (makers.stage,)),
+    "signed apart": ("staged", (makers.copy_stage, makers.sign_copy)),
+    "signed": ("signed apart", (makers.merge,)),
+    "rotation signed": ("published once", (makers.stage_rotation, makers.sign)),
+    "installed": ("published once", (customers.install,)),
+    "published twice": ("installed", (makers.publish,)),
+    "updated": ("published twice", (customers.update,)),
+    "damaged": ("updated", (customers.damage,)),
+    "unrecorded": ("updated", (customers.lose_records,)),
 }
 """Each with the one that it is made from, and how."""
 
 
-def _customer_has(*keys: str) -> Check:
+def _all(*checks: Check) -> Check:
+    def check(world: World) -> None:
+        for each in checks:
+            each(world)
+
+    return check
+
+
+def _has(*keys: str) -> Check:
     return lambda world: world.check_customer(*keys)
 
 
-def _registry_shows(*states: frozenset[str]) -> Check:
+def _shows(*states: frozenset[str]) -> Check:
     return lambda world: world.check_registry(*states)
 
 
@@ -171,49 +71,53 @@ def _is_active(key: str, *, gone: str = "") -> Check:
     return lambda world: world.check_done(key, gone=gone)
 
 
-def _is_here() -> Check:
-    """What was imported is on this machine, whole: an install fetches nothing."""
-
-    def check(world: World) -> None:
-        with closing(customer_at(world.place)) as context:
-            offering = recommending.read_offering(context, Cancel())
-            release = next(offer.release for offer in offering.offers if offer.release.model == "bbj-coder")
-            file = release.variants[0].file
-            assert context.open_store().held_bytes()[file.digest] >= file.length_bytes
-
-    return check
-
-
-def _is_whole(*keys: str) -> Check:
-    def check(world: World) -> None:
-        world.check_customer(*keys)
-        world.check_done(SECOND)
-
-    return check
-
-
 def _offers(state: frozenset[str]) -> Check:
-    def check(world: World) -> None:
-        world.check_registry(state)
-        world.check_tidy()
+    return _all(_shows(state), World.check_tidy)
 
-    return check
+
+def _is_signed(world: World) -> None:
+    assert makers.is_signed(world.place), "the stage lacks signatures"
+
+
+def _is_staged(world: World) -> None:
+    makers.read_stage(world.place)
+
+
+def _is_rotated(world: World) -> None:
+    _offers(FIRST_OFFERED)(world)
+    assert makers.is_rotated(world.place), "the old key still signs"
 
 
 OPERATIONS: dict[str, Operation] = {
-    "install": Operation("published once", install, _customer_has(ASIDE), _is_active(FIRST)),
-    "update": Operation("published twice", update, _customer_has(ASIDE, FIRST), _is_active(SECOND)),
-    "activate": Operation("updated", activate, _customer_has(ASIDE, FIRST, SECOND), _is_active(FIRST)),
-    "roll back": Operation("updated", roll_back, _customer_has(ASIDE, FIRST, SECOND), _is_active(FIRST)),
-    "remove": Operation("updated", remove, _customer_has(ASIDE, FIRST), _is_active(FIRST, gone=SECOND)),
-    "repair": Operation("damaged", repair, _customer_has(ASIDE, SECOND), _is_whole(ASIDE, FIRST, SECOND)),
-    "export": Operation("published once", export, _customer_has(ASIDE), _customer_has(ASIDE)),
-    "import": Operation("exported", import_bundle, _customer_has(ASIDE), _is_here()),
-    "publish": Operation(
-        "published once", publish, _registry_shows(FIRST_OFFERED, SECOND_OFFERED), _offers(SECOND_OFFERED)
+    "install": Operation("published once", customers.install, _has(ASIDE), _is_active(FIRST)),
+    "update": Operation("published twice", customers.update, _has(ASIDE, FIRST), _is_active(SECOND)),
+    "activate": Operation("updated", customers.activate, _has(ASIDE, FIRST, SECOND), _is_active(FIRST)),
+    "roll back": Operation("updated", customers.roll_back, _has(ASIDE, FIRST, SECOND), _is_active(FIRST)),
+    "pin": Operation("updated", customers.pin, _has(ASIDE, FIRST, SECOND), World.check_pinned),
+    "remove": Operation("updated", customers.remove, _has(ASIDE, FIRST), _is_active(FIRST, gone=SECOND)),
+    "repair": Operation(
+        "damaged", customers.repair, _has(ASIDE, SECOND), _all(_has(ASIDE, FIRST, SECOND), _is_active(SECOND))
     ),
-    "withdraw": Operation("updated", withdraw, _registry_shows(FIRST_OFFERED, SECOND_OFFERED), _offers(FIRST_OFFERED)),
-    "refresh": Operation("updated", refresh, _registry_shows(SECOND_OFFERED), _offers(SECOND_OFFERED)),
+    "rebuild": Operation(
+        "unrecorded", customers.rebuild, World.check_files, _all(_has(ASIDE, FIRST, SECOND), _is_active(SECOND))
+    ),
+    "purge": Operation("updated", customers.purge, World.check_opens, World.check_purged),
+    "export": Operation("published once", customers.export, _has(ASIDE), World.check_stick),
+    "import": Operation("exported", customers.import_bundle, _has(ASIDE), World.check_imported),
+    "export volumes": Operation("published once", customers.export_volumes, _has(ASIDE), World.check_sticks),
+    "import volumes": Operation("exported in volumes", customers.import_volumes, _has(ASIDE), World.check_imported),
+    "publish": Operation(
+        "published once", makers.publish, _shows(FIRST_OFFERED, SECOND_OFFERED), _offers(SECOND_OFFERED)
+    ),
+    "withdraw": Operation("updated", makers.withdraw, _shows(FIRST_OFFERED, SECOND_OFFERED), _offers(FIRST_OFFERED)),
+    "refresh": Operation("updated", makers.refresh, _shows(SECOND_OFFERED), _offers(SECOND_OFFERED)),
+    "stage": Operation("published once", makers.stage, _shows(FIRST_OFFERED), _all(_offers(FIRST_OFFERED), _is_staged)),
+    "sign": Operation("staged", makers.sign, _is_staged, _is_signed),
+    "merge": Operation("signed apart", makers.merge, _is_staged, _is_signed),
+    "publish staged": Operation(
+        "signed", makers.publish_stage, _shows(FIRST_OFFERED, SECOND_OFFERED), _offers(SECOND_OFFERED)
+    ),
+    "rotate a key": Operation("rotation signed", makers.publish_stage, _shows(FIRST_OFFERED), _is_rotated),
 }
 
 

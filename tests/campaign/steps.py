@@ -113,7 +113,7 @@ class Steps:
         os.fsync = counted  # type: ignore[assignment]  # as above
 
     def _wrap_requests(self) -> None:
-        send, pieces = httpx.HTTPTransport.handle_request, WebStream.__iter__
+        send, pieces, read_into = httpx.HTTPTransport.handle_request, WebStream.__iter__, WebStream.read_into
 
         def sent(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
             self._pass(f"before {request.method} {request.url.path}")
@@ -121,15 +121,24 @@ class Steps:
             self._pass(f"after {request.method} {request.url.path}")
             return response
 
-        def counted(web_stream: WebStream) -> Iterator[bytes]:
+        def iterated(web_stream: WebStream) -> Iterator[bytes]:
             for piece in pieces(web_stream):
-                if (web_stream.total_bytes or 0) >= PAYLOAD_BYTES:
-                    with self._lock:
-                        self._counters.set(self._counters.steps, self._counters.received_bytes + len(piece))
+                self._receive(web_stream, len(piece))
                 yield piece
 
+        def filled(web_stream: WebStream, buffer: memoryview) -> int:
+            count = read_into(web_stream, buffer)
+            self._receive(web_stream, count)
+            return count
+
         httpx.HTTPTransport.handle_request = sent  # type: ignore[assignment, method-assign]  # as above
-        WebStream.__iter__ = counted  # type: ignore[method-assign]
+        WebStream.__iter__ = iterated  # type: ignore[method-assign]
+        WebStream.read_into = filled  # type: ignore[method-assign]
+
+    def _receive(self, web_stream: WebStream, count: int) -> None:
+        if (web_stream.total_bytes or 0) >= PAYLOAD_BYTES:
+            with self._lock:
+                self._counters.set(self._counters.steps, self._counters.received_bytes + count)
 
 
 def die() -> None:

@@ -48,7 +48,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_kills_lose_nothing_and_the_next_runs_end() -> None:
     ended = run("scripts/kill_campaign.py", "--every", "40", "--seed", "3")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    table = {line[:12].strip(): line[12:].split() for line in ended.stdout.splitlines()}
+    table = {line[:15].strip(): line[15:].split() for line in ended.stdout.splitlines()}
     for name in OPERATIONS:
         assert table[name][-1] == "0"
     assert sum(int(table[name][2]) for name in OPERATIONS) >= 10

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-from bbj_desktop.actions import chatting
+from bbj_desktop.actions import bundling, chatting, recommending
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core import chunks
 from bbj_desktop.core.chat import Delta, Finished
@@ -28,6 +30,8 @@ ASIDE = "bbj-aside:2026.1-3b-q4_0"
 FIRST = "bbj-coder:2026.1-7b-q4_0"
 SECOND = "bbj-coder:2026.2-7b-q4_0"
 CHUNK_BYTES = 96 * 1024  # the longest chunk here: small files cut as finely as large ones are
+HIDDEN = 512  # makes models of 0.9 MB: what may come again is a small part of them
+_DIGEST_NAME = re.compile(r"sha256-[0-9a-f]{64}")
 
 
 class Customer(Context):
@@ -141,6 +145,57 @@ class World:
         """A publication left nothing half-written behind."""
         left = [str(path) for path in publication_at(self.place).folder.rglob("*.new")]
         assert left == [], left
+
+    def check_opens(self) -> None:
+        """What a purge left opens, however little it is."""
+        with closing(customer_at(self.place)) as context:
+            context.open_store().versions()
+
+    def check_purged(self) -> None:
+        with closing(customer_at(self.place)) as context:
+            left = [folder for folder in context.paths.all_folders() if folder.exists()]
+        assert left == [], left
+        assert self._ollama.models == {}, sorted(self._ollama.models)
+
+    def check_pinned(self) -> None:
+        self.check_done(SECOND)
+        with closing(customer_at(self.place)) as context:
+            assert context.open_store().get(FIRST).pinned, f"{FIRST} isn't pinned"
+
+    def check_files(self) -> None:
+        """Every model file is there, whole, whatever the records say."""
+        found = 0
+        with closing(customer_at(self.place)) as context:
+            for path in (context.paths.store / "blobs").iterdir():
+                if _DIGEST_NAME.fullmatch(path.name):
+                    with path.open("rb") as file:
+                        digest = hashlib.file_digest(file, "sha256").hexdigest()
+                    assert path.name == f"sha256-{digest}", f"{path.name} is damaged"
+                    found += 1
+        assert found == 3, f"{found} of 3 model files are there"
+
+    def check_imported(self) -> None:
+        """What was imported is on this machine, whole: an install fetches nothing."""
+        with closing(customer_at(self.place)) as context:
+            offering = recommending.read_offering(context, Cancel())
+            release = next(offer.release for offer in offering.offers if offer.release.model == "bbj-coder")
+            file = release.variants[0].file
+            assert context.open_store().held_bytes()[file.digest] >= file.length_bytes
+
+    def check_stick(self) -> None:
+        """What was exported brings the model to a machine that has nothing."""
+        self._check_brings([self.place.folder / "stick"])
+
+    def check_sticks(self) -> None:
+        self._check_brings(sorted((self.place.folder / "sticks").glob("volume-*")))
+
+    def _check_brings(self, sticks: Sequence[Path]) -> None:
+        folder = self.place.folder.parent / "newcomer"
+        shutil.rmtree(folder, ignore_errors=True)
+        with closing(customer(folder, ollama_host=self.place.ollama)) as context:
+            root, bundles = publication_at(self.place).root, bundling.open_bundles(sticks)
+            imported = bundling.import_bundle(context, bundles, silent, Cancel(), root=root)
+        assert [(model.key, model.whole) for model in imported.models] == [(FIRST, True)], imported.models
 
 
 def cut_small() -> None:
