@@ -71,7 +71,7 @@ TABLE: dict[str, tuple[str, bytes, int, list[tuple[int, str, str]]]] = {
     ),
     "NUL bytes in a line": ("x.jsonl", GOOD + b'{"output": "\0"}\n', 1, [(2, "broken-json", "NUL bytes")]),
     "nothing but NUL bytes": ("x.jsonl", bytes(5000), 0, [(1, "nul-bytes", "no text; not read")]),
-    "NUL bytes in Markdown": ("x.md", MATTER + b"\0", 0, [(10, "nul-bytes", "no text; not read")]),
+    "NUL bytes in Markdown": ("x.md", MATTER + b"\0", 1, [(10, "nul-bytes", "There are NUL bytes in the text.")]),
     "a line of 40 MB": (
         "x.jsonl",
         GOOD + b'{"output": "' + b"x" * 40_000_000 + b'"}\n' + GOOD,

@@ -38,7 +38,7 @@ def representable(each: Example, form: Format) -> bool:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=st.lists(examples(), max_size=4))
 @example(drawn=[Example.of(instruction="twice", output="the same")] * 3)
 @example(drawn=[Example.of(id="x", output="a"), Example.of(id="x~2", output="b"), Example.of(id="x", output="c")])
@@ -54,7 +54,7 @@ def test_with_a_sidecar_nothing_is_lost(form: Format, drawn: list[Example]) -> N
         assert not by_id
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn=st.lists(examples(), max_size=3), way=st.permutations(FORMATS))
 def test_a_way_through_two_formats_ends_where_it_began(drawn: list[Example], way: list[Format]) -> None:
     wanted = [each for each in unique(drawn) if all(representable(each, form) for form in FORMATS)]

@@ -17,7 +17,11 @@ PROGRAM = "bbj-trainer"
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "data": (
         "training data: read, label, check, repair, review, split",
-        {},
+        {
+            "show": "what is in the data, or one example as the model sees it",
+            "label": "infer generation and type; confirm what was inferred",
+            "convert": "write the examples in another format",
+        },
     ),
 }
 """Groups with their help, and their actions with theirs. ``data show`` is ``trainer/cli/data_show.py``."""

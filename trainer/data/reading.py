@@ -151,13 +151,13 @@ class _Reader:
             message = f"Longer than {MAX_RECORD_BYTES:,} bytes; not read."
             say(self._found, path, "too-long", message, "A Markdown file holds one example.")
             return
-        if b"\0" in raw:
-            self._say_not_data(path, raw)
-            return
         text, encoding = decode(raw)
         parsed = markdown.parse(markdown.with_plain_line_breaks(text))
         if encoding != "utf-8":
             parsed.problems.append(records.wrong_encoding(encoding, 1))
+        if "\0" in text:
+            line = text.count("\n", 0, text.index("\0")) + 1
+            parsed.say("nul-bytes", "error", "There are NUL bytes in the text.", "Remove them.", line)
         if "\r\n" in text:
             parsed.say("crlf", "info", "Lines end in CR LF; they were read as LF.")
         example = self._finished(parsed, Source(file=str(path), line=1, format="markdown"), path.parent)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bbj_desktop.core.errors import StoreAccessError, UserInputError
-from bbj_desktop.core.safe_paths import why_unsafe
 from trainer.data import sidecar
 from trainer.data.example import Example, Format
 from trainer.data.files import FOLDER_SIDECAR, SIDECAR_SUFFIX, Found, said_by_system
@@ -96,7 +95,7 @@ class _Place:
         self._data = data
         self._lines = lines
         self._first = True
-        self._names: set[str] = set()
+        self._count = 0
 
     def add(self, example: Example) -> Parsed:
         """Writes a record and gives what reading it would."""
@@ -118,13 +117,8 @@ class _Place:
     def _name(self, example: Example) -> str:
         plain = unicodedata.normalize("NFKD", example.id).encode("ascii", "ignore").decode()
         stem = re.sub(r"[^\w.-]+", "-", plain)[:_MAX_STEM].strip("-.").lower()
-        stem = "example" if why_unsafe(f"{stem}.md") or not stem else stem
-        name, number = stem, 1
-        while name in self._names:
-            number += 1
-            name = f"{stem}-{number}"
-        self._names.add(name)
-        return f"{name}.md"
+        self._count += 1
+        return f"{self._count:06d}-{stem or 'example'}.md"  # read in the order of names: as they were written
 
 
 @contextmanager
