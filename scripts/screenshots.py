@@ -144,6 +144,13 @@ class Visitor:
 
         self.wait(flowing)
 
+    def pause(self, state: str) -> None:
+        """Photographs the download while it waits, unless it is over already."""
+        if self._buttons("Pause"):
+            self.press("Pause")
+            self.photograph(state)
+            self.press("Resume")
+
 
 def _walk(folder: Path, work: Path, address: str, appearance: str, *, everything: bool) -> None:
     settings = ResolvedSettings()
@@ -162,6 +169,8 @@ def _walk(folder: Path, work: Path, address: str, appearance: str, *, everything
     visitor.press("Install")
     visitor.see_transfer()
     passing("installing")
+    if everything:
+        visitor.pause("paused")
     visitor.press("Start chatting")
     passing("chat-empty")
     visitor.ask(QUESTION)

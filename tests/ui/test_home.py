@@ -147,12 +147,15 @@ def test_a_download_can_be_paused_and_goes_on(qtbot: QtBot, open_window: OpenWin
     press(qtbot, page, "Install · 4.7 GB")
     press(qtbot, page, "Pause")
     qtbot.waitUntil(lambda: desk.install_cancel is not None and desk.install_cancel.paused)
+    assert "Installation paused" in words(page)
     assert "nothing is sent or received" in words(page)
+    assert "2.4 GB of 4.7 GB" in words(page).splitlines()  # neither speed nor time left
     page.render_state()  # what it shows anew is the same
     qtbot.waitUntil(lambda: "nothing is sent or received" in words(page))
     press(qtbot, page, "Resume")
     qtbot.waitUntil(lambda: desk.install_cancel is not None and not desk.install_cancel.paused)
     assert "Downloading and verifying" in words(page)
+    assert "2.4 GB of 4.7 GB · 24 MB/s · 2 min left" in words(page)
     desk.hold_install.set()
     qtbot.waitUntil(lambda: "bbj-coder 7B is ready" in words(page))
 

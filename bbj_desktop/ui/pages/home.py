@@ -127,6 +127,8 @@ class HomePage(Page):
 
     def _page_title(self, state: HomeState) -> str:
         if self._wanted is not None and self.installing:
+            if self._paused:
+                return translate("Home", "Installation paused")
             return translate("Home", "Installing {model}").format(model=self._wanted.title)
         if self._interrupted is not None:
             stopped = self._interrupted.kind == "stopped"
@@ -282,6 +284,7 @@ class HomePage(Page):
         self.render_state()
 
     def cancel_install(self) -> None:
+        self._paused = False
         if self._install is not None:
             self._install.cancel()
         if self._installing is not None:
@@ -292,6 +295,7 @@ class HomePage(Page):
         if self._install is None:
             return
         self._paused = paused
+        self.title_label.setText(self._page_title(home_state(self.surroundings.situation)))
         if self._installing is not None:
             self._installing.show_paused(paused=paused)
         if paused:

@@ -200,6 +200,7 @@ class InstallingCard(HeroCard):
     def __init__(self, wanted: Wanted) -> None:
         super().__init__()
         self._doing = translate("Home", "Preparing…")
+        self._moved: Transfer | None = None
         self._paused = False
         self.add_heading(wanted.title)
         self.step = paragraph(self._doing, "muted")
@@ -225,10 +226,11 @@ class InstallingCard(HeroCard):
         self.pause_button.setText(translate("Home", "Resume") if paused else translate("Home", "Pause"))
         waiting = translate("Home", "Paused. What has been fetched is kept, and nothing is sent or received.")
         self.step.say(waiting if paused else self._doing)
+        self._show_numbers()
 
     def show_event(self, event: Step | Transfer | Remark) -> None:
         if isinstance(event, Step):
-            self._doing = step_text(event)
+            self._doing, self._moved = step_text(event), None
             self.step.say(self._doing)
             self.numbers.say(" ")
             self.bar.setRange(0, 0)
@@ -236,10 +238,16 @@ class InstallingCard(HeroCard):
         elif isinstance(event, Transfer):
             self.bar.setRange(0, _PROGRESS_STEPS)
             self.bar.setValue(event.done_bytes * _PROGRESS_STEPS // max(1, event.total_bytes))
-            still = Transfer(event.done_bytes, event.total_bytes)  # a pause has neither speed nor end
-            self.numbers.say(transfer_line(still if self._paused else event))
+            self._moved = event
+            self._show_numbers()
         else:
             self.numbers.say(event.text)
+
+    def _show_numbers(self) -> None:
+        """A pause has neither speed nor end."""
+        if self._moved is not None:
+            still = Transfer(self._moved.done_bytes, self._moved.total_bytes)
+            self.numbers.say(transfer_line(still if self._paused else self._moved))
 
     def show_settling(self) -> None:
         self._stop_asking()
