@@ -100,6 +100,20 @@ def _window_mask_cells(architecture: Architecture, cells: int) -> int:
     return min(cells, _cells(architecture.sliding_window + MICRO_BATCH))
 
 
+def loaded(variant: Variant) -> Architecture:
+    """A variant's numbers as an engine loads it: an adapter's matrices lie beside the weights that they change, as they
+    are in its file (``llama-adapter.cpp``: never repacked)."""
+    architecture, adapter = variant.architecture, variant.adapter
+    if adapter is None:
+        return architecture
+    more = adapter.weights_bytes
+    changes = {
+        "weights_bytes": architecture.weights_bytes + more,
+        "repeating_weights_bytes": architecture.repeating_weights_bytes + more,
+    }
+    return architecture.model_copy(update=changes)
+
+
 def cpu_need(
     variant: Variant, context_length: int, *, graph: Graph = Graph.LIBRARY, concurrency: int = 1, repacked: bool = True
 ) -> tuple[MemoryNeed, bool]:
@@ -110,14 +124,14 @@ def cpu_need(
         concurrency: Conversations at once; each has a KV cache of its own.
         repacked: Whether the CPU gets copies of 4-bit weights in a layout of its own (AVX2, NEON).
     """
-    architecture = variant.architecture
+    architecture = loaded(variant)
     row = _row_at(variant.fit_table, context_length)
     copies = architecture.repackable_bytes if repacked else 0
     kv = kv_bytes(architecture, context_length, graph)
     compute = compute_bytes(architecture, context_length, graph)
     weights = architecture.weights_bytes
     if row is not None:
-        weights = row.weights_bytes
+        weights = row.weights_bytes + architecture.weights_bytes - variant.architecture.weights_bytes
         if graph is Graph.SERVER:
             kv, compute = row.kv_bytes, row.compute_bytes
     need = MemoryNeed(
@@ -251,7 +265,7 @@ def estimate(
     need, measured = cpu_need(
         variant, context_length, graph=graph, concurrency=concurrency, repacked=profile.cpu.has("avx2") is not False
     )
-    machine = _Machine(profile, room, variant.architecture, context_length, measured)
+    machine = _Machine(profile, room, loaded(variant), context_length, measured)
     for fit in (machine.unified(need), machine.whole_gpu(need), machine.split(need)):
         if fit is not None and fit.fits:
             return fit

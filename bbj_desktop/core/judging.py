@@ -132,7 +132,7 @@ class Judge:
             fit=fit,
             expectation=speed.expectation(),
             can_run=not blockers,
-            disk_bytes=self._disk_bytes(variant),
+            disk_bytes=self.disk_bytes(variant),
         )
         remarks = tuple(self._remarks(candidate, speed, context_length, shorter, beside))
         candidate = candidate.model_copy(update={"reasons": (*blockers, *remarks)})
@@ -167,13 +167,15 @@ class Judge:
         if self.engine == "embedded" and _lacks_avx2(self.profile):
             yield say.no_avx2()
 
-    def _disk_bytes(self, variant: Variant) -> int:
-        return max(0, variant.file.length_bytes - self.here.get(variant.file.digest, 0))
+    def disk_bytes(self, variant: Variant) -> int:
+        """What a variant takes of the disk beside what is here already."""
+        files = (part.file for part in variant.parts)
+        return sum(max(0, file.length_bytes - self.here.get(file.digest, 0)) for file in files)
 
     def _disk_blockers(self, variant: Variant, taken: int) -> Iterator[Reason]:
         """The store keeps the file, and Ollama copies of its own, which may be on the same volume."""
-        need = self._disk_bytes(variant)
-        copies = variant.file.length_bytes * self.runtime.copies if need and self.runtime is not None else 0
+        need = self.disk_bytes(variant)
+        copies = variant.length_bytes * self.runtime.copies if need and self.runtime is not None else 0
         store = self.profile.volume_for(VolumePurpose.STORE)
         ollama = self.profile.volume_for(VolumePurpose.OLLAMA) if self._copies_to_ollama() else None
         needs: dict[str, int] = {}
@@ -204,8 +206,8 @@ class Judge:
             yield say.context_untrained(fit.context_length, architecture.trained_context)
         if fit.placement is Placement.SPLIT:
             yield say.split_is_slow(fit, architecture.layers)
-        if candidate.variant.quantisation in COARSE:
-            yield say.coarse(candidate.variant.quantisation)
+        if candidate.variant.weights_quantisation in COARSE:
+            yield say.coarse(candidate.variant.weights_quantisation)
         if fit.fits and speed.typical_tokens_per_s < self.tiers.min_chat_tokens_per_s:
             yield say.slow(candidate.expectation, self.tiers.min_chat_tokens_per_s)
         if candidate.runtime == "embedded" and _avx2_unknown(self.profile):

@@ -91,6 +91,46 @@ def largest_offered(name: str) -> Reason:
     )
 
 
+def adapter_over_base(name: str, fetched: int, whole: str, whole_fetched: int) -> Reason:
+    """Why an adapter is chosen where the same model is offered whole, too."""
+    text = (
+        f"{disk_text(fetched)} to fetch for {name}, whose base is here already; {whole} would be "
+        f"{disk_text(whole_fetched)}."
+    )
+    return _reason(
+        ReasonKind.DECIDED,
+        "adapter_over_base",
+        text,
+        name=name,
+        fetch_bytes=fetched,
+        other=whole,
+        other_fetch_bytes=whole_fetched,
+    )
+
+
+def whole_over_adapter(name: str, fetched: int, adapter: str, adapter_fetched: int) -> Reason:
+    """Why the whole model is chosen where it is offered as an adapter, too."""
+    text = (
+        f"{disk_text(fetched)} to fetch for {name}, one whole file; {adapter} with its base would be "
+        f"{disk_text(adapter_fetched)}."
+    )
+    return _reason(
+        ReasonKind.DECIDED,
+        "whole_over_adapter",
+        text,
+        name=name,
+        fetch_bytes=fetched,
+        other=adapter,
+        other_fetch_bytes=adapter_fetched,
+    )
+
+
+def adapter_fetches_less(adapter: str, fetched: int) -> Reason:
+    """A way with fewer bytes, where the whole model was asked for."""
+    text = f"{disk_text(fetched)} would do: {adapter} is the same model over a base that is here already."
+    return _reason(ReasonKind.MORE, "adapter_fetches_less", text, name=adapter, fetch_bytes=fetched)
+
+
 def wish_decides(name: str) -> Reason:
     return _reason(ReasonKind.DECIDED, "wish_decides", f"{name} is what you asked for.", name=name)
 

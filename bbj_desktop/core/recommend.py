@@ -4,7 +4,8 @@ The rules, in their order:
 
 1. The engine: the one asked for, else Ollama where it answers, else the embedded one. It decides which GPUs count.
 2. Chat: the largest model that runs fast enough. One larger than the smallest tier's must also leave a fifth of the
-   memory free. Of a model's quantisations the tier's comes first, else Q4_K_M; Q8_0 and above on request only.
+   memory free. Of a model's quantisations the tier's comes first, else Q4_K_M; Q8_0 and above on request only. Where
+   the same is offered whole and as an adapter over a base, what takes fewer bytes to fetch comes first.
 3. Where nothing is fast enough, the fastest; where nothing else fits, a coarse quantisation (Q2_K). The context is
    shortened to 2048 tokens at least before a variant is given up.
 4. Completion: what fits beside the chat model, and only where it is fast enough to be of use while typing.
@@ -25,6 +26,7 @@ from bbj_desktop.core.fit import (
     Budget,
     compute_bytes,
     kv_bytes,
+    loaded,
     too_old,
     usable,
 )
@@ -125,14 +127,14 @@ def judge(
         more += _smaller_variants(judging, offer, variant, wanted)
     if offer.release.role is Role.FIM and candidate.fit.fits and not _fast_enough_for_fim(judged, tiers):
         more.append(say.slow_completion(judged.speed.typical_tokens_per_s, judged.fim_ttft_s, tiers))
-    more += _unused_gpus(judging, runtimes)
+    more += [*_way(judging, candidate, asked=True), *_unused_gpus(judging, runtimes)]
     return candidate.model_copy(update={"reasons": with_kinds_in_order((*candidate.reasons, *more))})
 
 
 def _smaller_variants(judging: Judge, offer: Offer, variant: Variant, context_length: int) -> list[Reason]:
     """The largest other quantisation of the same release for which memory and disk would do."""
     smaller = [each for each in offer.release.variants if each.file.length_bytes < variant.file.length_bytes]
-    for each in sorted(smaller, key=lambda each: -each.file.length_bytes):
+    for each in sorted(smaller, key=lambda each: -each.length_bytes):
         judged = judging.judge(offer, each, context_length=context_length, may_shorten=False).candidate
         if judged.fit.fits and all(reason.code != "disk_short" for reason in judged.reasons):
             return [say.fits_smaller(say.name_of(offer.release, each))]
@@ -200,22 +202,25 @@ class _Chooser:
             _newest_first(judged.candidate.release.version),
         )
 
-    def _quantisation_rank(self, judged: Judged) -> tuple[int, int]:
-        """The tier's quantisation for its own size, the preferred ones, then from small to large."""
-        quantisation = judged.candidate.variant.quantisation
+    def _quantisation_rank(self, judged: Judged) -> tuple[int, bool, int]:
+        """The tier's quantisation for its own size, the preferred ones, then from small to large; of a whole model and
+        an adapter for the same what is fetched with fewer bytes."""
+        quantisation = judged.candidate.variant.weights_quantisation
         order = list(PREFERRED)
         if self.tier is not None and self.tier.size == judged.candidate.release.size:
             order.insert(0, self.tier.quantisation)
         position = order.index(quantisation) if quantisation in order else len(order)
-        return position, judged.candidate.variant.file.length_bytes
+        other = _other_way(judged.candidate)
+        dearer = other is not None and not _is_cheaper(self.judging, judged.candidate.variant, other)
+        return position, dearer, judged.candidate.variant.length_bytes
 
     def _regular(self, judged: Judged) -> bool:
         """Neither coarse nor needlessly large, unless asked for or the release has nothing else."""
         if self.wishes.quantisation is not None:
             return True
         special = (*COARSE, *LARGE)
-        names = [variant.quantisation for variant in judged.candidate.release.variants]
-        return judged.candidate.variant.quantisation not in special or all(name in special for name in names)
+        names = [variant.weights_quantisation for variant in judged.candidate.release.variants]
+        return judged.candidate.variant.weights_quantisation not in special or all(name in special for name in names)
 
     # Chat
 
@@ -243,7 +248,8 @@ class _Chooser:
         others = tuple(each.candidate for each in judged if each is not chat)
         if chat is None:
             return RoleChoice(role=Role.CHAT, choice=None, reasons=self._why_nothing(Role.CHAT, judged), others=others)
-        given = with_kinds_in_order((*self._why(chat, judged), *chat.candidate.reasons))
+        why = (*self._why(chat, judged), *_way(self.judging, chat.candidate))
+        given = with_kinds_in_order((*why, *chat.candidate.reasons))
         choice = chat.candidate.model_copy(update={"reasons": given})
         return RoleChoice(role=Role.CHAT, choice=choice, reasons=given, others=others)
 
@@ -290,9 +296,7 @@ class _Chooser:
         """Why nothing is recommended, and what comes nearest."""
         if not judged:
             return (say.nothing_offered(role),)
-        nearest = min(
-            judged, key=lambda each: (each.candidate.fit.short_bytes, each.candidate.variant.file.length_bytes)
-        )
+        nearest = min(judged, key=lambda each: (each.candidate.fit.short_bytes, each.candidate.variant.length_bytes))
         blockers = [reason for reason in nearest.candidate.reasons if reason.code in _BLOCKERS]
         more = [] if nearest.candidate.fit.fits else [say.short_of(nearest.name, nearest.candidate.fit)]
         more += self._without_the_wish(role)
@@ -321,7 +325,7 @@ class _Chooser:
             given = self._why_no_fim(judged, running, chat)
             return RoleChoice(role=Role.FIM, choice=None, reasons=given, others=others)
         beside = [say.fim_fits_beside()] if chat is not None else [say.wish_decides(best.name)]
-        given = with_kinds_in_order((*beside, *best.candidate.reasons))
+        given = with_kinds_in_order((*beside, *_way(self.judging, best.candidate), *best.candidate.reasons))
         return RoleChoice(
             role=Role.FIM, choice=best.candidate.model_copy(update={"reasons": given}), reasons=given, others=others
         )
@@ -348,7 +352,7 @@ class _Chooser:
         offer, length = chat.candidate.selection.offer, chat.candidate.variant.file.length_bytes
         budget = self.judging.budget()
         for variant in sorted(offer.release.variants, key=lambda each: -each.file.length_bytes):
-            if variant.file.length_bytes >= length or variant.quantisation in COARSE:
+            if variant.file.length_bytes >= length or variant.weights_quantisation in COARSE:
                 continue
             context = chat.candidate.selection.context_length
             smaller = self.judging.judge(offer, variant, context_length=context, budget=budget)
@@ -358,6 +362,45 @@ class _Chooser:
             if fast and smaller.candidate.can_run:
                 return [say.fim_beside_smaller_chat(fast[0].name, smaller.name)]
         return []
+
+
+def _other_way(candidate: Candidate) -> Variant | None:
+    """The same model whole where this is an adapter, as an adapter where this is whole; None where it isn't offered."""
+    variant = candidate.variant
+    return next(
+        (
+            each
+            for each in candidate.release.variants
+            if each.weights_quantisation == variant.weights_quantisation and each.quantisation != variant.quantisation
+        ),
+        None,
+    )
+
+
+def _is_cheaper(judging: Judge, variant: Variant, other: Variant) -> bool:
+    """Whether fewer bytes are to be fetched for one way than for the other; whole where it is all the same."""
+    return (judging.disk_bytes(variant), variant.adapter is not None) < (
+        judging.disk_bytes(other),
+        other.adapter is not None,
+    )
+
+
+def _way(judging: Judge, candidate: Candidate, *, asked: bool = False) -> list[Reason]:
+    """Why the whole model or the adapter: nothing is said of a model that is here, or offered in one way only.
+
+    Args:
+        asked: This way was asked for, so it needs no reason: it is said when the other one is cheaper.
+    """
+    variant, other = candidate.variant, _other_way(candidate)
+    if other is None or not judging.disk_bytes(variant):
+        return []
+    name, another = (say.name_of(candidate.release, each) for each in (variant, other))
+    fetched, others = judging.disk_bytes(variant), judging.disk_bytes(other)
+    if not _is_cheaper(judging, variant, other):
+        return [say.adapter_fetches_less(another, others)] if asked and other.adapter is not None else []
+    if variant.adapter is not None:
+        return [say.adapter_over_base(name, fetched, another, others)]
+    return [say.whole_over_adapter(name, fetched, another, others)]
 
 
 _BLOCKERS = ("engine_missing", "no_avx2", "disk_short")
@@ -376,7 +419,7 @@ def _ram_for(need: int, *, unified: bool) -> int:
 
 def _gpu_need(candidate: Candidate, judging: Judge) -> int:
     """Graphics memory that would hold a variant whole, in bytes."""
-    architecture, context = candidate.variant.architecture, candidate.selection.context_length
+    architecture, context = loaded(candidate.variant), candidate.selection.context_length
     cache = kv_bytes(architecture, context, judging.graph) * judging.concurrency
     return architecture.weights_bytes + cache + compute_bytes(architecture, context, judging.graph) + GPU_CONTEXT_BYTES
 

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from bbj_desktop.core.documents import parse_document
-from bbj_desktop.core.fit import Graph, kv_bytes
+from bbj_desktop.core.fit import Graph, kv_bytes, loaded
 from bbj_desktop.core.hardware import Gpu, GpuKind, HardwareProfile
 from bbj_desktop.core.recommendation import Expectation, Fit
 from bbj_desktop.core.release import Variant
@@ -145,7 +145,7 @@ def speed_of(variant: Variant, fit: Fit, profile: HardwareProfile, tables: Hardw
         profile: The machine.
         tables: Bandwidths of known hardware; what isn't in them is assumed, which the basis says.
     """
-    architecture = variant.architecture
+    architecture = loaded(variant)
     gpu_share = fit.gpu_layers / architecture.layers
     parts = [(1 - gpu_share, _cpu(profile, tables))] if gpu_share < 1 else []
     if gpu_share > 0 and fit.gpu_index is not None:

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from hashlib import sha256
 
 from bbj_desktop.core.release import (
+    Adapter,
     Architecture,
     BaseModelCard,
     Catalogue,
@@ -153,3 +154,19 @@ def offering(offers: Sequence[Offer] | None = None, *, tiers: TierTable | None =
 def standard_offers() -> tuple[Offer, ...]:
     chat = tuple(offer(size) for size in ("1.5b", "3b", "7b", "14b", "32b"))
     return (*chat, offer("1.5b", Role.FIM, ("Q4_K_M", "Q8_0")))
+
+
+def with_adapter(given: Offer, quantisation: str = "Q4_K_M", *, adapter_bytes: int = 40_000_000) -> Offer:
+    """The same offer with an adapter, over a base of its own, for one of its quantisations."""
+    base = variant(given.release.size, quantisation)
+    name = f"{given.release.size} {given.release.version} adapter"
+    adapter = Adapter(
+        file=FileReference(digest=digest(name), length_bytes=adapter_bytes),
+        chunk_index=FileReference(digest=digest(f"{name} index"), length_bytes=400),
+        weights_bytes=adapter_bytes - 10_000,
+        rank=16,
+    )
+    own = base.file.model_copy(update={"digest": digest(f"{given.release.size} base")})
+    extra = base.model_copy(update={"quantisation": f"{quantisation}_LORA", "file": own, "adapter": adapter})
+    release = given.release.model_copy(update={"format": 2, "variants": (*given.release.variants, extra)})
+    return given.model_copy(update={"release": release})
