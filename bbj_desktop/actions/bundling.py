@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.extras import ExtrasImport, ImportedExtra
 from bbj_desktop.actions.installing import InstallPlan, plan_install
 from bbj_desktop.actions.recommending import choose, read_offering, recommend
 from bbj_desktop.actions.registering import RegistryView
@@ -25,7 +26,7 @@ from bbj_desktop.core.errors import (
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.recommendation import Candidate, Wishes
-from bbj_desktop.core.release import ChunkIndex, Offer, Offering, Release, Role, Variant, version_key
+from bbj_desktop.core.release import ChunkIndex, Extra, Offer, Offering, Release, Role, Variant, version_key
 from bbj_desktop.core.settings import SETTINGS
 from bbj_desktop.core.units import format_bytes
 from bbj_desktop.core.versions import model_name, slot_of, version_key_of
@@ -38,7 +39,7 @@ from bbj_desktop.services.registry.bundle import (
     BundleSource,
     find_bundles,
 )
-from bbj_desktop.services.registry.bundle_reading import Taken, copy_texts, take_what_is_here
+from bbj_desktop.services.registry.bundle_reading import Taken, copy_texts, names_of_missing, take_what_is_here
 from bbj_desktop.services.registry.bundle_volumes import chunks_of, plan_pieces, split_pieces, write_piece
 from bbj_desktop.services.registry.bundle_writing import Snapshot, overhead_bytes, take_snapshot, write_texts
 from bbj_desktop.services.registry.client import Registry, blob_path
@@ -63,6 +64,7 @@ class Exported(BaseModel):
     Attributes:
         registry: Identity of the registry.
         volumes: Folders that go onto sticks; 0 when the folder itself is the bundle.
+        extras: What went along.
         fetched_bytes: Model bytes that came from the registry or the store; the rest was in the folder already.
     """
 
@@ -72,6 +74,7 @@ class Exported(BaseModel):
     registry: str
     channel: str
     contents: tuple[BundleContent, ...]
+    extras: tuple[BundleContent, ...] = ()
     volumes: int
     size_bytes: int
     fetched_bytes: int
@@ -106,6 +109,7 @@ class Imported(BaseModel):
     """The end of an import.
 
     Attributes:
+        extras: Installers and the like, where they were put.
         newer_known: This machine had seen newer metadata than the bundle holds, and judged by that.
         refused: Models in the bundle that the newest metadata known here doesn't offer (any more).
         copied_bytes: Model bytes that were copied and verified.
@@ -116,6 +120,7 @@ class Imported(BaseModel):
     registry: RegistryView
     channel: str
     models: tuple[ImportedModel, ...]
+    extras: tuple[ImportedExtra, ...] = ()
     newer_known: bool
     refused: tuple[str, ...]
     copied_bytes: int
@@ -198,6 +203,7 @@ def export_bundle(
     cancel: Cancel,
     *,
     volume_bytes: int | None = None,
+    extras: Sequence[Extra] = (),
 ) -> Exported:
     """Writes a bundle. Interrupted anywhere, doing it again keeps what is there and verifies it.
 
@@ -205,6 +211,7 @@ def export_bundle(
         folder: Where to; made when it isn't there.
         chosen: The models.
         volume_bytes: Room on each stick; None makes one folder that is a mirror.
+        extras: What goes along.
 
     Raises:
         NoSpaceError: Before the first byte of a model.
@@ -218,11 +225,14 @@ def export_bundle(
     try:
         report(Step("catalogue", "Reading the registry"))
         registry.refresh(cancel)
-        snapshot = take_snapshot(
-            registry, registries.state(known), channel, chosen, cancel, app_version=context.app_version
-        )
+        state, app_version = registries.state(known), context.app_version
+        snapshot = take_snapshot(registry, state, channel, chosen, cancel, app_version=app_version, extras=extras)
         bundle = Bundle(
-            registry=registry.identity, channel=channel, created=context.now(), contents=tuple(map(_content, chosen))
+            registry=registry.identity,
+            channel=channel,
+            created=context.now(),
+            contents=tuple(map(_content, chosen)),
+            extras=tuple(map(_extra_content, extras)),
         )
         if volume_bytes is None:
             pieces = tuple(piece for index in snapshot.indexes for piece in split_pieces(index))
@@ -240,8 +250,9 @@ def export_bundle(
         registry=bundle.registry,
         channel=channel,
         contents=bundle.contents,
+        extras=bundle.extras,
         volumes=bundle.volumes,
-        size_bytes=sum(each.length_bytes for each in bundle.contents),
+        size_bytes=sum(index.file.length_bytes for index in snapshot.indexes),
         fetched_bytes=fetched,
         seconds=time.monotonic() - started,
     )
@@ -251,9 +262,13 @@ def _content(chosen: Chosen) -> BundleContent:
     release, variant = chosen
     return BundleContent(
         name=version_key_of(release, variant.quantisation),
-        digest=variant.file.digest,
+        digest=variant.own_file.digest,
         length_bytes=variant.file.length_bytes,
     )
+
+
+def _extra_content(extra: Extra) -> BundleContent:
+    return BundleContent(name=extra.key, digest=extra.file.digest, length_bytes=extra.file.length_bytes)
 
 
 def _check(folder: Path, state: Path, cancel: Cancel) -> None:
@@ -369,7 +384,8 @@ class _Export:
     def _name(self, index: ChunkIndex, piece: BundlePiece | None = None) -> str:
         if piece is not None and piece.volume:
             return f"volume {piece.volume} of {self._bundle.volumes}"
-        return next(each.name for each in self._bundle.contents if each.digest == index.file.digest)
+        named = (*self._bundle.contents, *self._bundle.extras)
+        return next((each.name for each in named if each.digest == index.file.digest), "a base model")
 
 
 def trusted_registry_of(context: Context, folders: Sequence[BundleFolder]) -> KnownRegistry | None:
@@ -395,6 +411,7 @@ def import_bundle(
     cancel: Cancel,
     *,
     root: bytes | None = None,
+    extras_folder: Path | None = None,
 ) -> Imported:
     """Takes over what is new in bundles and volumes: metadata, signed texts, and every part of a model that is there.
 
@@ -404,6 +421,7 @@ def import_bundle(
     Args:
         folders: As ``open_bundles`` found them.
         root: The first root to trust, where the registry isn't trusted yet; its fingerprint was compared.
+        extras_folder: Where to put installers and the like; None for the data folder's ``extras``.
 
     Raises:
         NoTrustedRootError: The registry isn't trusted, and there is no ``root``.
@@ -425,7 +443,8 @@ def import_bundle(
         report(remark)
     offers = registry.all_offers(channel, cancel, app_version=context.app_version)
     wanted = _in_bundle(source, offers)
-    indexes = [registry.chunk_index(variant, cancel) for _, variant in wanted]
+    indexes = [[registry.chunk_index(part, cancel) for part in variant.parts] for _, variant in wanted]
+    extras = ExtrasImport.plan(source, registry, channel, extras_folder or context.paths.data / "extras", cancel)
     for release, _ in wanted:
         registry.tokenizer(release, cancel)
     report(Step("mirror", "Keeping the signed metadata"))
@@ -433,23 +452,26 @@ def import_bundle(
     known = _with_mirror(known, mirror)
     registries.remember(known)
     store = context.open_store()
-    store.check_space(sum(bytes_missing(index, store.blob_path(index.file.digest)) for index in indexes))
+    needed = sum(bytes_missing(index, store.blob_path(index.file.digest)) for some in indexes for index in some)
+    extras.check_space(context.paths.store, needed)
+    store.check_space(needed)
     models, copied = [], 0
-    for (release, variant), index in zip(wanted, indexes, strict=True):
+    for (release, variant), parts in zip(wanted, indexes, strict=True):
         key = version_key_of(release, variant.quantisation)
         report(Step("import", f"Copying and verifying {key}"))
-        place = store.blob_path(index.file.digest)
-        taken = take_what_is_here(source, index, place, report, cancel)
-        copied += taken.copied_bytes
+        taken = [take_what_is_here(source, each, store.blob_path(each.file.digest), report, cancel) for each in parts]
+        copied += sum(each.copied_bytes for each in taken)
         models.append(_imported(source, release, variant, taken))
+    imported_extras = extras.take(report, cancel)
     log.info("imported %d models from %s: %d bytes copied", len(models), source.address, copied)
     return Imported(
         registry=RegistryView.of(known, current=context.known_registry().identity == known.identity),
         channel=channel,
         models=tuple(models),
         newer_known=registry.behind,
-        refused=_refused(folders, {variant.file.digest for _, variant in wanted}),
-        copied_bytes=copied,
+        extras=imported_extras,
+        refused=_refused(folders, {variant.own_file.digest for _, variant in wanted} | extras.digests),
+        copied_bytes=copied + sum(each.copied_bytes for each in imported_extras),
         seconds=time.monotonic() - started,
     )
 
@@ -473,7 +495,7 @@ def plan_imported(
         recommended = recommend(own, Wishes(version=version), report, cancel)
         for role in recommended.recommendation.choices:
             candidates = ((role.choice,) if role.choice is not None else ()) + role.others
-            came = next((each for each in candidates if each.variant.file.digest in digests), None)
+            came = next((each for each in candidates if each.variant.own_file.digest in digests), None)
             if came is not None:
                 best.setdefault(role.role, came)
     if not best:
@@ -526,24 +548,23 @@ def _in_bundle(source: BundleSource, offers: Sequence[Offer]) -> list[Chosen]:
     """The models that the registry offers and that the bundle says it has, or has a part of."""
     listed = {content.digest for folder in source.folders for content in folder.bundle.contents}
     found = {
-        variant.file.digest: (offer.release, variant)
+        variant.own_file.digest: (offer.release, variant)
         for offer in offers
         for variant in offer.release.variants
-        if variant.file.digest in listed or source.ranges(variant.file.digest)
+        if variant.own_file.digest in listed or source.ranges(variant.own_file.digest)
     }
     return list(found.values())
 
 
-def _imported(source: BundleSource, release: Release, variant: Variant, taken: Taken) -> ImportedModel:
-    ranges = [(offset, offset + chunk.length_bytes) for offset, chunk in taken.missing]
-    pieces = source.pieces_with(variant.file.digest, ranges)
+def _imported(source: BundleSource, release: Release, variant: Variant, taken: Sequence[Taken]) -> ImportedModel:
+    files = zip(variant.parts, taken, strict=True)
     return ImportedModel(
         key=version_key_of(release, variant.quantisation),
         version=release.version,
-        digest=variant.file.digest,
-        length_bytes=variant.file.length_bytes,
-        missing_bytes=taken.missing_bytes,
-        missing=tuple(f"volume {piece.volume}: {piece.path}" if piece.volume else piece.path for piece in pieces),
+        digest=variant.own_file.digest,
+        length_bytes=variant.length_bytes,
+        missing_bytes=sum(each.missing_bytes for each in taken),
+        missing=tuple(name for part, each in files for name in names_of_missing(source, part.file.digest, each)),
     )
 
 
@@ -551,7 +572,7 @@ def _refused(folders: Sequence[BundleFolder], wanted: set[str]) -> tuple[str, ..
     names = {
         content.digest: content.name
         for folder in folders
-        for content in folder.bundle.contents
+        for content in (*folder.bundle.contents, *folder.bundle.extras)
         if content.digest not in wanted
     }
     return tuple(sorted(names.values()))

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bbj_desktop.actions import bundling, installing, machine, registering
-from bbj_desktop.actions.bundling import Imported
+from bbj_desktop.actions import extras as extras_of_registry
+from bbj_desktop.actions.bundling import Imported, ImportedModel
+from bbj_desktop.actions.extras import ImportedExtra
 from bbj_desktop.actions.installing import Installed
 from bbj_desktop.cli.install import installed_view, show_installed
 from bbj_desktop.cli.naming import parse_name
@@ -17,6 +19,7 @@ from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.cli.trusting import agree, with_registry
 from bbj_desktop.core.errors import UserInputError
+from bbj_desktop.core.release import Extra
 from bbj_desktop.core.units import format_bytes, format_seconds
 from bbj_desktop.services.registry.bundle import BundleFolder, BundleSource
 
@@ -44,14 +47,26 @@ def export(session: Session) -> Outcome:
         session.screen.message(
             f"{format_bytes(variant.length_bytes)}  {release.title} {release.version} {variant.quantisation}"
         )
+    extras = _chosen_extras(session)
     folder = Path(arguments.folder).expanduser().absolute()
     exported = session.work(
         lambda report, cancel: bundling.export_bundle(
-            session.context, folder, chosen, report, cancel, volume_bytes=volume_bytes
+            session.context, folder, chosen, report, cancel, volume_bytes=volume_bytes, extras=extras
         )
     )
     result = BundleExportResult(**dict(exported))
     return Outcome(result, lambda screen: _show_exported(screen, result))
+
+
+def _chosen_extras(session: Session) -> tuple[Extra, ...]:
+    words = session.arguments.extras
+    if not words:
+        return ()
+    offered = session.work(lambda report, cancel: extras_of_registry.list_extras(session.context, report, cancel))
+    chosen = extras_of_registry.choose_extras(offered, words)
+    for extra in chosen:
+        session.screen.message(f"{format_bytes(extra.file.length_bytes)}  {extra.key}")
+    return chosen
 
 
 def parse_size(text: str) -> int:
@@ -64,7 +79,7 @@ def parse_size(text: str) -> int:
 
 
 def _show_exported(screen: Screen, result: BundleExportResult) -> None:
-    names = ", ".join(content.name for content in result.contents)
+    names = ", ".join(content.name for content in (*result.contents, *result.extras))
     written = f"{format_bytes(result.fetched_bytes)} written in {format_seconds(result.seconds)}"
     screen.line(f"{names}: {written}, every byte verified.")
     if result.volumes:
@@ -83,12 +98,24 @@ def import_(session: Session) -> Outcome:
     root = None
     if session.work(lambda _report, _cancel: bundling.trusted_registry_of(context, folders)) is None:
         root = _agreed_root(session, folders)
-    imported = session.work(lambda report, cancel: bundling.import_bundle(context, folders, report, cancel, root=root))
+    named = arguments.extras_folder
+    extras_folder = Path(named).expanduser().absolute() if named else None
+    imported = session.work(
+        lambda report, cancel: bundling.import_bundle(
+            context, folders, report, cancel, root=root, extras_folder=extras_folder
+        )
+    )
     whole = all(model.whole for model in imported.models)
-    installed = _install(session, imported) if arguments.install and whole else ()
+    installed = (
+        _install(session, imported) if arguments.install and whole and (imported.models or not imported.extras) else ()
+    )
     result = BundleImportResult(**dict(imported), installed=tuple(map(installed_view, installed)))
-    channel = session.settings.values.channel
-    return Outcome(result, lambda screen: _show_imported(screen, result, channel), 0 if whole else EXIT_INCOMPLETE)
+    channel, code = session.settings.values.channel, 0 if _is_whole(result) else EXIT_INCOMPLETE
+    return Outcome(result, lambda screen: _show_imported(screen, result, channel), code)
+
+
+def _is_whole(result: BundleImportResult) -> bool:
+    return all(model.whole for model in result.models) and all(extra.whole for extra in result.extras)
 
 
 def _agreed_root(session: Session, folders: Sequence[BundleFolder]) -> bytes:
@@ -125,16 +152,24 @@ def _show_imported(screen: Screen, result: BundleImportResult, channel: str) -> 
             f"{name} isn't taken: the registry doesn't offer it any more, or this version can't read it.", "yellow"
         )
     for model in result.models:
-        if model.whole:
-            screen.line(f"{model.key} is here, every byte verified.")
-            continue
-        screen.line(f"{format_bytes(model.missing_bytes)} of {model.key} are missing:", "yellow")
-        for name in model.missing:
-            screen.line(f"  {name}")
-    if any(not model.whole for model in result.models):
+        _show_one(screen, model, "here")
+    for extra in result.extras:
+        _show_one(screen, extra, str(extra.path))
+        if extra.whole and extra.advice:
+            screen.line(extra.advice)
+    if not _is_whole(result):
         screen.line("Import the missing volumes, in any order: what is here stays.")
     elif result.installed:
         show_installed(screen, result.installed)
     elif result.models:
         other = "" if result.channel == channel else f" --channel {result.channel}"
         screen.line(f"Install it: bbj-desktop install{other}")
+
+
+def _show_one(screen: Screen, imported: ImportedModel | ImportedExtra, where: str) -> None:
+    if imported.whole:
+        screen.line(f"{imported.key} is {where}, every byte verified.")
+        return
+    screen.line(f"{format_bytes(imported.missing_bytes)} of {imported.key} are missing:", "yellow")
+    for name in imported.missing:
+        screen.line(f"  {name}")

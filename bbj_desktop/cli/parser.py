@@ -95,6 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
     _declare_conversation(commands)
     _declare_registry(commands)
     _declare_bundle(commands)
+    _declare_extras(commands)
     _declare_engine(commands)
     _declare_rest(commands)
     return parser
@@ -274,6 +275,7 @@ def _declare_registry(commands: _Commands) -> None:
         metavar="SIZE",
         help="split models into files of at most this size (default 50GB, as the Hugging Face Hub takes them)",
     )
+    _declare_extras_of_makers(registry)
     refresh = registry.add("refresh", "registry:refresh", "sign a new timestamp, so that clients see it is current")
     promote = registry.add("promote", "registry:promote", "take a release from beta over to stable")
     withdraw = registry.add("withdraw", "registry:withdraw", "never offer a release again; installed ones are flagged")
@@ -296,6 +298,45 @@ def _declare_registry(commands: _Commands) -> None:
         _add_keys(parser, required=parser in (create, refresh))
     for parser in (publish, refresh, promote, withdraw, renew):
         _add_clock(parser)
+
+
+def _declare_extras_of_makers(registry: _Commands) -> None:
+    add = registry.add("add-extra", "extras:add", "sign an installer or IDE extension into a channel's catalogue")
+    add.add_argument("file", metavar="FILE", help="the file; customers get it verified, and nothing runs it")
+    add.add_argument("--name", required=True, metavar="NAME", help="what of, e.g. ollama")
+    add.add_argument(
+        "--kind", required=True, choices=("ollama-installer", "app-installer", "ide-extension"), help="what it is"
+    )
+    add.add_argument("--platform", default="any", metavar="PLATFORM", help="e.g. windows-x86_64 (default any)")
+    add.add_argument("--version", required=True, metavar="VERSION", help="its makers' own, e.g. 0.33.1")
+    add.add_argument("--note", default="", metavar="TEXT", help="what to do with it, a sentence; default: by its kind")
+    add.add_argument("--max-file-size", default="50GB", metavar="SIZE", help="split it into files of at most this size")
+    remove = registry.add("remove-extra", "extras:remove", "take an extra out of a channel's catalogue")
+    remove.add_argument("key", metavar="EXTRA", help="as registry list-extras shows it: ollama-0.33.1-windows-x86_64")
+    show = registry.add("list-extras", "extras:list_signed", "list the extras of a registry's folder")
+    for parser in (add, remove, show):
+        parser.add_argument("--to", default="stable", metavar="CHANNEL", help="channel (default stable)")
+        parser.add_argument("--folder", required=True, metavar="DIR", help="the registry's folder")
+    for parser in (add, remove):
+        parser.add_argument("--stage", metavar="DIR", help="a new folder: others shall sign it there")
+        _add_keys(parser, required=False)
+        _add_clock(parser)
+
+
+def _declare_extras(commands: _Commands) -> None:
+    extras = commands.group("extras", "installers and IDE extensions that the registry signs")
+    extras.add("list", "extras:list_", "list what the registry offers besides models")
+    fetch = extras.add(
+        "fetch",
+        "extras:fetch",
+        "download extras into a folder, verified; nothing is run",
+        description="Downloads extras into a folder, verified. Nothing is run: what to do with each is said.\n"
+        "Interrupted anywhere, the same command takes up where it ended.",
+    )
+    fetch.add_argument(
+        "extra", nargs="+", metavar="EXTRA", help="all; or a name, kind, platform or version; ollama:windows-x86_64"
+    )
+    fetch.add_argument("--folder", metavar="DIR", help="where to; default: extras in the data folder")
 
 
 def _declare_signing(registry: _Commands) -> None:
@@ -369,11 +410,15 @@ def _declare_bundle(commands: _Commands) -> None:
     _add_choice(export)
     export.add_argument("--all", action="store_true", help="every variant of the newest releases")
     export.add_argument("--profile", metavar="FILE", help="what the machine of this saved profile is recommended")
+    export.add_argument(
+        "--extras", action="append", default=[], metavar="EXTRA", help="these go along, see extras fetch; repeatable"
+    )
     export.add_argument("--volume-size", metavar="SIZE", help="cut it into folders of at most this size, e.g. 4GB")
     take = bundle.add("import", "bundle:import_", "verify a bundle, or volumes in any order, and take over what is new")
     take.add_argument("folder", nargs="+", metavar="DIR", help="a bundle, a volume, or what they lie on")
     take.add_argument("--root", metavar="FILE", help="the registry's root file, if it isn't trusted yet")
     take.add_argument("--fingerprint", metavar="DIGEST", help="the fingerprint that root must have; asks no question")
+    take.add_argument("--extras-folder", metavar="DIR", help="where extras go; default: extras in the data folder")
     take.add_argument("--install", action="store_true", help="install the best of it for this machine, too")
     take.add_argument("--allow-older", action="store_true", help="with --install: go back to an older release")
 

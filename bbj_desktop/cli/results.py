@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from bbj_desktop.actions.bundling import ImportedModel
 from bbj_desktop.actions.engine import EngineLog, EngineStatus
+from bbj_desktop.actions.extras import FetchedExtra, ImportedExtra
 from bbj_desktop.actions.finding import Finding
 from bbj_desktop.actions.login import Login
 from bbj_desktop.actions.purging import Ours
@@ -25,7 +26,7 @@ from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.ownership import Ownership
 from bbj_desktop.core.recommendation import Candidate, Reason
-from bbj_desktop.core.release import Release, Role, Tier
+from bbj_desktop.core.release import Extra, Release, Role, Tier
 from bbj_desktop.core.settings import OriginKind
 from bbj_desktop.core.versions import InstalledVersion, version_key_of
 from bbj_desktop.services.registry.bundle import BundleContent
@@ -579,8 +580,37 @@ class DemoView(_Result):
     statistics: Statistics
 
 
+class ExtrasListResult(_Result):
+    """Attributes:
+    extras: Newest ones and older ones, by key.
+    """
+
+    channel: str
+    extras: tuple[Extra, ...]
+
+
+class ExtrasFetchResult(_Result):
+    """Attributes:
+    extras: Where each was put, and what to do with it.
+    """
+
+    extras: tuple[FetchedExtra, ...]
+
+
+class RegistryExtraResult(_Result):
+    """Attributes:
+    extra: As it was signed, or removed.
+    stage: The stage that waits for signatures; null when it is live.
+    """
+
+    channel: str
+    extra: Extra
+    stage: StageView | None
+
+
 class BundleExportResult(_Result):
     """Attributes:
+    extras: Installers and the like that went along.
     registry: Identity of the registry.
     volumes: Folders ``volume-1`` … in ``folder``; 0 when ``folder`` itself is the bundle.
     fetched_bytes: Written by this call; the rest was there.
@@ -590,6 +620,7 @@ class BundleExportResult(_Result):
     registry: str
     channel: str
     contents: tuple[BundleContent, ...]
+    extras: tuple[BundleContent, ...] = ()
     volumes: int
     size_bytes: int
     fetched_bytes: int
@@ -599,6 +630,7 @@ class BundleExportResult(_Result):
 class BundleImportResult(_Result):
     """Attributes:
     models: What the bundle has and the registry offers; ``missing`` names the pieces still to be brought.
+    extras: Installers and the like: where they were put, and what to do with them.
     newer_known: This machine knew newer metadata than the bundle, and judged by it.
     refused: What the bundle has and the newest metadata known here doesn't offer.
     installed: With ``--install``.
@@ -607,6 +639,7 @@ class BundleImportResult(_Result):
     registry: RegistryView
     channel: str
     models: tuple[ImportedModel, ...]
+    extras: tuple[ImportedExtra, ...] = ()
     newer_known: bool
     refused: tuple[str, ...]
     copied_bytes: int
@@ -672,6 +705,11 @@ RESULTS: dict[str, type[BaseModel]] = {
     "registry key": RegistryKeyResult,
     "registry status": RegistryStatusResult,
     "registry verify": RegistryVerifyResult,
+    "registry add-extra": RegistryExtraResult,
+    "registry remove-extra": RegistryExtraResult,
+    "registry list-extras": ExtrasListResult,
+    "extras list": ExtrasListResult,
+    "extras fetch": ExtrasFetchResult,
     "bundle export": BundleExportResult,
     "bundle import": BundleImportResult,
     "settings show": SettingsResult,

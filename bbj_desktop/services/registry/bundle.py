@@ -56,13 +56,13 @@ class _Document(BaseModel):
 
 
 class BundleContent(_Document):
-    """A model in a bundle.
+    """A model or an extra in a bundle.
 
     Attributes:
-        name: Its version's key, e.g. ``bbj-coder:2026.1-7b-q4_k_m``.
+        name: Its version's key, e.g. ``bbj-coder:2026.1-7b-q4_k_m``, or the extra's.
     """
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9:._-]{1,120}$")]
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9:._+-]{1,140}$")]
     digest: Digest
     length_bytes: _Length
 
@@ -106,6 +106,7 @@ class Bundle(_Document):
         volume: Number of this volume; 0 for a single folder.
         volumes: How many there are; 0 for a single folder.
         pieces: Of all volumes.
+        extras: Installers and the like that it has besides.
     """
 
     format: int = BUNDLE_FORMAT
@@ -116,6 +117,7 @@ class Bundle(_Document):
     volumes: _Count = 0
     contents: Annotated[tuple[BundleContent, ...], Field(max_length=10_000)] = ()
     pieces: Annotated[tuple[BundlePiece, ...], Field(max_length=10_000)] = ()
+    extras: Annotated[tuple[BundleContent, ...], Field(max_length=10_000)] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def _texts(source: BundleSource, models: Sequence[tuple[Release, Variant]], *, w
 
 def _references(models: Sequence[tuple[Release, Variant]]) -> Iterator[FileReference]:
     for release, variant in models:
-        yield variant.chunk_index
+        yield from (part.chunk_index for part in variant.parts)
         if release.tokenizer is not None:
             yield release.tokenizer
 
@@ -103,6 +103,15 @@ def take_what_is_here(
     if taken.missing:
         return taken
     return Taken(taken.copied_bytes + fetch(source, path, index, destination, report, cancel).bytes_fetched)
+
+
+def names_of_missing(source: BundleSource, digest: str, taken: Taken) -> tuple[str, ...]:
+    """The pieces that have what is missing of a file, with their volumes, for a person."""
+    ranges = [(offset, offset + chunk.length_bytes) for offset, chunk in taken.missing]
+    return tuple(
+        f"volume {piece.volume}: {piece.path}" if piece.volume else piece.path
+        for piece in source.pieces_with(digest, ranges)
+    )
 
 
 def _take_chunks(

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from bbj_desktop.core.errors import NotFoundError
 from bbj_desktop.core.progress import Cancel
-from bbj_desktop.core.release import ChunkIndex, Offer, Release, Variant
+from bbj_desktop.core.release import ChunkIndex, Extra, Offer, Part, Release, Variant
 from bbj_desktop.services.registry.bundle import BUNDLE_FILE, VOLUME_FILE, Bundle
 from bbj_desktop.services.registry.client import INITIAL_ROOT_FILE, Registry
 from bbj_desktop.services.registry.layout import METADATA, TIMESTAMP
@@ -71,7 +71,7 @@ class Snapshot:
         files: Everything small, as it lies in the registry, by path: metadata with the history of roots, catalogue,
             manifests; chunk indexes and tokenizers of the chosen models.
         offers: Every release that may be installed, newest first.
-        indexes: The chosen models' chunks.
+        indexes: The chunks of the chosen models and extras.
     """
 
     files: Mapping[str, bytes]
@@ -87,6 +87,7 @@ def take_snapshot(
     cancel: Cancel,
     *,
     app_version: str,
+    extras: Sequence[Extra] = (),
 ) -> Snapshot:
     """Reads a channel from its first root on, as a machine that knows nothing yet does: so all that it needs
     is in it, and all of it was verified.
@@ -95,6 +96,7 @@ def take_snapshot(
         registry: Refreshed, so that nothing older than known is taken.
         state: The folder of its trusted metadata.
         chosen: The variants whose chunk indexes and tokenizers are needed.
+        extras: What is needed besides.
 
     Raises:
         TrustError, TransportError, NotFoundError, FormatError, Cancelled: As the registry says.
@@ -105,7 +107,8 @@ def take_snapshot(
         reader = Registry.open(recorder, Path(fresh), initial_root=initial_root)
         reader.offering(channel, cancel, app_version=app_version)
         offers = reader.all_offers(channel, cancel, app_version=app_version)
-        indexes = tuple(reader.chunk_index(variant, cancel) for _, variant in chosen)
+        parts: list[Part] = [part for _, variant in chosen for part in variant.parts]
+        indexes = tuple(reader.chunk_index(part, cancel) for part in (*parts, *extras))
         for release, _ in chosen:
             reader.tokenizer(release, cancel)
     files = recorder.files | _earlier_roots(registry.source, initial_root, cancel)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from tuf.api.metadata import Root, Targets
 
 from bbj_desktop.core.errors import NotFoundError
-from bbj_desktop.core.release import Catalogue, CatalogueEntry, Release, parse_catalogue, parse_release
+from bbj_desktop.core.release import Catalogue, CatalogueEntry, Extra, Release, parse_catalogue, parse_release
 from bbj_desktop.services.registry.layout import catalogue_target
 from bbj_desktop.services.registry.ledger import in_order
 from bbj_desktop.services.registry.staging import BASE, Stage, read_file, target_path, verify_target
@@ -113,10 +113,21 @@ def _of_catalogue(old: Catalogue, new: Catalogue) -> Iterator[str]:
             yield f"withdraws {_name(entry)}: {entry.withdrawn}" if entry.withdrawn else f"offers {_name(entry)} again"
     for manifest in before.keys() - after.keys():
         yield f"drops {_name(before[manifest])} from the catalogue"
+    yield from _of_extras({each.key: each for each in old.extras}, {each.key: each for each in new.extras})
     if old.tiers != new.tiers:
         yield "replaces the tier table"
     if old.min_app_version != new.min_app_version:
         yield f"needs BBj Desktop {new.min_app_version or 'of any version'}"
+
+
+def _of_extras(before: Mapping[str, Extra], after: Mapping[str, Extra]) -> Iterator[str]:
+    for key, extra in after.items():
+        if before.get(key) != extra:
+            yield f"extra: {key} ({extra.kind}) as {extra.file_name}"
+            yield f"  {extra.file.length_bytes} bytes, {extra.file.digest}"
+            yield from [f"  {extra.note}"] if extra.note else []
+    for key in before.keys() - after.keys():
+        yield f"drops the extra {key}"
 
 
 def _old_catalogue(stage: Stage, channel: str) -> Catalogue | None:

@@ -32,11 +32,12 @@ from bbj_desktop.core.release import (
     Catalogue,
     CatalogueEntry,
     ChunkIndex,
+    Extra,
     FileReference,
     Offer,
     Offering,
+    Part,
     Release,
-    Variant,
     parse_catalogue,
     parse_chunk_index,
     parse_release,
@@ -245,16 +246,21 @@ class Registry:
         """
         return self._release(self._refreshed(cancel), entry, cancel, app_version)
 
-    def chunk_index(self, variant: Variant, cancel: Cancel) -> ChunkIndex:
-        """The digests of a model file's chunks.
+    def extras(self, channel: str, cancel: Cancel) -> tuple[Extra, ...]:
+        """A channel's extras, also where its models need a newer program: that may be one of them. Raises as
+        ``offering``."""
+        return self._any_catalogue(self._refreshed(cancel), channel, cancel).extras
+
+    def chunk_index(self, part: Part, cancel: Cancel) -> ChunkIndex:
+        """The digests of a file's chunks.
 
         Raises:
             DigestError, MixAndMatchError: Not the index that the release names, or of another file.
             NotFoundError, TransportError, Cancelled: As in ``refresh``.
         """
-        index = parse_chunk_index(self._blob(variant.chunk_index, "chunk index", MAX_INDEX_BYTES, cancel))
-        if index.file != variant.file:
-            raise MixAndMatchError(f"The chunk index of {variant.quantisation} is for another file.")
+        index = parse_chunk_index(self._blob(part.chunk_index, "chunk index", MAX_INDEX_BYTES, cancel))
+        if index.file != part.file:
+            raise MixAndMatchError(f"The chunk index of {part.file.digest} is for another file.")
         return index
 
     def tokenizer(self, release: Release, cancel: Cancel) -> bytes | None:
@@ -283,11 +289,15 @@ class Registry:
             return self._from_any(lambda source: view.read(target, cancel, source=source))
 
     def _catalogue(self, view: View, channel: str, cancel: Cancel, app_version: str) -> Catalogue:
+        catalogue = self._any_catalogue(view, channel, cancel)
+        if catalogue.min_app_version is not None:
+            _demand_app(catalogue.min_app_version, app_version, f"The catalogue {channel!r}")
+        return catalogue
+
+    def _any_catalogue(self, view: View, channel: str, cancel: Cancel) -> Catalogue:
         catalogue = parse_catalogue(self._read(view, catalogue_target(channel), cancel))
         if catalogue.channel != channel:
             raise MixAndMatchError(f"The catalogue of {channel!r} calls itself {catalogue.channel!r}.")
-        if catalogue.min_app_version is not None:
-            _demand_app(catalogue.min_app_version, app_version, f"The catalogue {channel!r}")
         return catalogue
 
     def _offering(self, view: View, channel: str, cancel: Cancel, app_version: str) -> Offering:

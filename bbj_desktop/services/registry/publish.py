@@ -155,7 +155,7 @@ def publish(
         Cancelled: By ``cancel``.
     """
     purpose = f"publish {draft.name} in {channel}"
-    with _opened(folder, keys_folder, passphrase, terms, purpose) as publisher:
+    with opened(folder, keys_folder, passphrase, terms, purpose) as publisher:
         return publisher.publish(
             draft, channel, report, cancel, tiers=tiers, measure=measure, max_file_bytes=max_file_bytes
         )
@@ -195,7 +195,7 @@ def promote(
         PublishError: It was withdrawn there, keys are missing, or ``target`` has it with other content.
     """
     purpose = f"promote {model} {role} {size} {version} from {source} to {target}"
-    with _opened(folder, keys_folder, passphrase, terms, purpose) as publisher:
+    with opened(folder, keys_folder, passphrase, terms, purpose) as publisher:
         return publisher.promote((model, role, size, version), source, target, tiers=tiers)
 
 
@@ -231,7 +231,7 @@ def withdraw(
         PublishError: No reason, or keys are missing.
     """
     purpose = f"withdraw {model} {role} {size} {version} from {channel}"
-    with _opened(folder, keys_folder, passphrase, terms, purpose) as publisher:
+    with opened(folder, keys_folder, passphrase, terms, purpose) as publisher:
         return publisher.withdraw((model, role, size, version), channel, reason)
 
 
@@ -252,7 +252,7 @@ def refresh_timestamp(folder: Path, keys_folder: Path, passphrase: str, *, clock
         NotFoundError: There is no registry.
         PublishError: Keys are missing, the clock is doubtful, or it can't be written.
     """
-    with _opened(folder, keys_folder, passphrase, Terms(clock_is_right=clock_is_right)) as publisher:
+    with opened(folder, keys_folder, passphrase, Terms(clock_is_right=clock_is_right)) as publisher:
         return publisher.ledger.refresh()
 
 
@@ -269,7 +269,7 @@ def renew(
         NotFoundError: There is no registry, or no such role.
         PublishError: Keys are missing, or it can't be written.
     """
-    with _opened(folder, keys_folder, passphrase, terms, f"sign {', '.join(roles)} anew") as publisher:
+    with opened(folder, keys_folder, passphrase, terms, f"sign {', '.join(roles)} anew") as publisher:
         publisher.ledger.demand_signers(*roles, "snapshot", "timestamp")
         publisher.ledger.commit(*roles)
 
@@ -300,7 +300,7 @@ def rotate(
         PublishError: Too few keys would be left, or it can't be written.
     """
     terms = Terms(stage=stage, clock_is_right=clock_is_right)
-    with _opened(folder, stage, "", terms, f"change the keys of {role}") as publisher:
+    with opened(folder, stage, "", terms, f"change the keys of {role}") as publisher:
         change_keys(publisher.ledger, role, add=add, remove=remove, threshold=threshold)
 
 
@@ -324,18 +324,19 @@ def publish_staged(
         FormatError, TrustError: The stage is damaged.
         PublishError: Signatures or files are missing, or something was published meanwhile.
     """
-    with _opened(folder, keys_folder, passphrase, Terms(clock_is_right=clock_is_right)) as publisher:
+    with opened(folder, keys_folder, passphrase, Terms(clock_is_right=clock_is_right)) as publisher:
         return publish_stage(publisher.ledger, Stage.load(stage))
 
 
 @contextmanager
-def _opened(
+def opened(
     folder: Path,
     keys_folder: Path,
     passphrase: str,
     terms: Terms = Terms(),
     purpose: str = "",
 ) -> Iterator[Publisher]:
+    """A registry, loaded, for writing, by nobody else meanwhile. Raises as the functions above."""
     publisher = Publisher(folder, KeyFolder(keys_folder, passphrase), terms=terms, purpose=purpose)
     if not (folder / METADATA).is_dir():
         raise NotFoundError(f"There is no registry in {folder}.", hint="Create one first: registry create")
@@ -393,7 +394,7 @@ class Publisher:
     def create(self, plans: Mapping[str, KeyPlan], channels: Mapping[str, KeyPlan]) -> RootDescription:
         self.ledger.create(plans, channels)
         for channel in channels:
-            self._put_catalogue(Catalogue(channel=channel))
+            self.put_catalogue(Catalogue(channel=channel))
         self.ledger.commit(*channels)
         return describe_root((self._folder / INITIAL_ROOT).read_bytes())
 
@@ -451,14 +452,14 @@ class Publisher:
         if not reason.strip():
             raise PublishError("A release isn't withdrawn without a reason: its users will read it.")
         old = self._entry(channel, name)
-        catalogue = self._catalogue(channel)
+        catalogue = self.catalogue(channel)
         if old.withdrawn == reason:
             return catalogue
         entries = tuple(
             entry.model_copy(update={"withdrawn": reason}) if entry == old else entry for entry in catalogue.entries
         )
         catalogue = catalogue.model_copy(update={"entries": entries})
-        self._put_catalogue(catalogue)
+        self.put_catalogue(catalogue)
         self.ledger.commit(channel)
         return catalogue
 
@@ -499,35 +500,35 @@ class Publisher:
             manifest=manifest,
         )
         self.ledger.add_target(channel, manifest, release.model_dump_json(indent=1).encode())
-        catalogue = self._catalogue(channel)
+        catalogue = self.catalogue(channel)
         entries = {_name(each): each for each in catalogue.entries}
         entries.setdefault(_name(entry), entry)
         ordered = sorted(entries.values(), key=lambda each: (_name(each)[:3], version_key(each.version)))
         changes = {"entries": tuple(ordered), "tiers": tiers or catalogue.tiers}
-        self._put_catalogue(catalogue.model_copy(update=changes))
+        self.put_catalogue(catalogue.model_copy(update=changes))
         self.ledger.commit(channel)
 
-    def _catalogue(self, channel: str) -> Catalogue:
+    def catalogue(self, channel: str) -> Catalogue:
         return parse_catalogue(self.ledger.read_target(channel, catalogue_target(channel)) or b"")
 
     def _has_tiers(self, channel: str, tiers: TierTable | None) -> bool:
-        return tiers is None or tiers == self._catalogue(channel).tiers
+        return tiers is None or tiers == self.catalogue(channel).tiers
 
     def _entry(self, channel: str, name: Name) -> CatalogueEntry:
-        for entry in self._catalogue(channel).entries:
+        for entry in self.catalogue(channel).entries:
             if _name(entry) == name:
                 return entry
         raise NotFoundError(f"The channel {channel!r} has no release {' '.join(name)}.")
 
     def _refuse_withdrawn(self, name: Name, channel: str) -> None:
-        for entry in self._catalogue(channel).entries:
+        for entry in self.catalogue(channel).entries:
             if _name(entry) == name and entry.withdrawn is not None:
                 raise PublishError(
                     f"{' '.join(name)} was withdrawn from {channel}: {entry.withdrawn}",
                     hint="What was withdrawn is never offered again: give the mended one a new version.",
                 )
 
-    def _put_catalogue(self, catalogue: Catalogue) -> None:
+    def put_catalogue(self, catalogue: Catalogue) -> None:
         data = catalogue.model_dump_json(indent=1).encode()
         self.ledger.add_target(catalogue.channel, catalogue_target(catalogue.channel), data)
 

@@ -30,7 +30,7 @@ from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from bbj_desktop.core.documents import parse_document
 from bbj_desktop.core.errors import NotFoundError, PublishError
-from bbj_desktop.core.release import FileReference, parse_chunk_index, parse_release
+from bbj_desktop.core.release import FileReference, parse_catalogue, parse_chunk_index, parse_release
 from bbj_desktop.services.registry.blobs import missing_files, reference_to
 from bbj_desktop.services.registry.chain import Chain, channel_names, demand, parsed, read_chain
 from bbj_desktop.services.registry.findings import Demand
@@ -408,8 +408,10 @@ def _is_good_under(ledger: Ledger, root: Root) -> bool:
 
 
 def _demand_blobs(ledger: Ledger, info: TargetFile, manifest: bytes) -> None:
-    """A release mustn't become visible before its files are there."""
+    """A release mustn't become visible before its files are there, nor an extra."""
     if "/releases/" not in info.path:
+        for extra in parse_catalogue(manifest).extras:
+            _demand_payload(ledger.folder, extra.chunk_index, extra.key)
         return
     release = parse_release(manifest)
     name = f"{release.title} {release.version}"

@@ -131,7 +131,8 @@ class _Check:
         data = self._file(path, MAX_TARGET_BYTES)
         _demand_target(info, data)
         if is_catalogue:
-            parse_catalogue(data)
+            for extra in parse_catalogue(data).extras:
+                self._payloads.setdefault(extra.file.digest, (extra.file, extra.chunk_index))
         else:
             self._release(parse_release(data))
 
