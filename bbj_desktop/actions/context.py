@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bbj_desktop.services.registry.client import Registry
     from bbj_desktop.services.registry.known import KnownRegistry
     from bbj_desktop.services.runtime.base import Runtime
+    from bbj_desktop.services.runtime.embedded_host.door import DoorOptions
     from bbj_desktop.services.runtime.engine import EngineProgram
     from bbj_desktop.services.runtime.lending import SharedEngine
     from bbj_desktop.services.store.store import Store
@@ -115,6 +116,20 @@ class Context:
 
         return EngineProgram(self.settings.values.engine, self.settings.values.llama_server)
 
+    def gateway_options(self) -> DoorOptions:
+        """What the settings say about the gateway for IDEs."""
+        from bbj_desktop.services.runtime.embedded_host.door import DoorOptions
+
+        values, program = self.settings.values, self.engine_program()
+        return DoorOptions(
+            port=values.gateway_port,
+            key_file=str(self.paths.config / "gateway.key"),
+            store=str(self.paths.store),
+            shared=str(values.shared_store or ""),
+            program=program.name,
+            executable=str(program.executable or ""),
+        )
+
     def shared_engine(self) -> SharedEngine:
         """The way to the user's engine host; started only when it is used."""
         from bbj_desktop.services.runtime.embedded_host.host import HostOptions
@@ -128,6 +143,7 @@ class Context:
             unload_s=values.engine_unload_s,
             exit_s=values.engine_exit_s,
             app_version=self.app_version,
+            gateway=asdict(self.gateway_options()) if values.gateway else None,
         )
         return SharedEngine(HostPlace(self.paths.runtime), options)
 

@@ -236,6 +236,14 @@ def _declare_conversation(commands: _Commands) -> None:
         parser.add_argument(
             "--mend", action="store_true", help="and ask the model to mend what doesn't compile, up to three times"
         )
+    ide = commands.group("ide", "bring installed models into an editor")
+    shown = ide.add("show", "ide:show", "show the addresses, and Continue's configuration")
+    applied = ide.add("apply", "ide:apply", "put the models into Continue's config.yaml; the rest of it stays")
+    applied.add_argument("--dry-run", action="store_true", help="only show what would change")
+    for parser in (shown, applied):
+        parser.add_argument("--file", metavar="FILE", help="another config.yaml than ~/.continue/config.yaml")
+    ide.add("undo", "ide:undo", "take the last change of that file back")
+    ide.add("test", "ide:test", "ask the models as an IDE would, and show what works")
     mcp = commands.add("mcp", "mcp:mcp", "serve BBj tools to clients of the Model Context Protocol")
     mcp.add_argument("--http", type=_number(int, 1, 65535), metavar="PORT", help="on this loopback port, not on stdio")
     mcp.add_argument("--model", metavar="VERSION", help="an installed version; default: the active chat model")
@@ -428,6 +436,21 @@ def _declare_engine(commands: _Commands) -> None:
     engine.add("status", "engine:status", "show what runs, who uses it, and which model is in memory")
     engine.add("stop", "engine:stop", "end it, whoever uses it; the next question starts a new one")
     engine.add("logs", "engine:logs", "show the last lines of its logs")
+    ollama = commands.group("ollama", "the Ollama of this machine")
+    ollama.add("status", "ollama:status", "show who runs it, how, where its models lie and what is loaded")
+    ollama.add("start", "ollama:start", "start the one that is installed, and wait until it answers")
+    ollama.add("stop", "ollama:stop", "end the one that this program started; never another one")
+    gateway = commands.group("gateway", "an address on this machine where IDEs reach the embedded engine")
+    start = gateway.add("start", "gateway:start", "open it; it stays open until it is stopped or you log out")
+    start.add_argument("--renew-key", action="store_true", help="make a new key; IDEs need the new one from now on")
+    gateway.add("stop", "gateway:stop", "close it")
+    status = gateway.add("status", "gateway:status", "show whether it is open, and its address")
+    for parser in (start, status):
+        parser.add_argument("--show-key", action="store_true", help="print the key that IDEs must send")
+    ollama = commands.group("ollama", "the Ollama of this machine")
+    ollama.add("status", "ollama:status", "show who runs it, how, where its models lie and what is loaded")
+    ollama.add("start", "ollama:start", "start the one that is installed, and wait until it answers")
+    ollama.add("stop", "ollama:stop", "end the one that this program started; never another one")
 
 
 def _declare_rest(commands: _Commands) -> None:

@@ -15,7 +15,10 @@ from bbj_desktop.actions.bundling import ImportedModel
 from bbj_desktop.actions.engine import EngineLog, EngineStatus
 from bbj_desktop.actions.extras import FetchedExtra, ImportedExtra
 from bbj_desktop.actions.finding import Finding
+from bbj_desktop.actions.gateway import GatewayStatus
+from bbj_desktop.actions.ide import IdeModel, TriedModel
 from bbj_desktop.actions.login import Login
+from bbj_desktop.actions.ollama import OllamaState
 from bbj_desktop.actions.purging import Ours
 from bbj_desktop.actions.registering import RegistryView
 from bbj_desktop.actions.space import VolumeNeed
@@ -33,6 +36,7 @@ from bbj_desktop.services.registry.bundle import BundleContent
 from bbj_desktop.services.registry.findings import RoleLife, StageView, Verified
 from bbj_desktop.services.registry.root import RootDescription
 from bbj_desktop.services.runtime.ollama_drift import Drift
+from bbj_desktop.services.runtime.ollama_starting import StartedOllama
 
 
 class _Result(BaseModel):
@@ -158,6 +162,22 @@ class VersionView(_Result):
             pinned=version.pinned,
             adapter_path=version.adapter_path,
         )
+
+
+class OllamaStatusResult(OllamaState):
+    """What is known about the Ollama of the settings."""
+
+
+class OllamaStartResult(_Result):
+    started: StartedOllama
+
+
+class OllamaStopResult(_Result):
+    """Attributes:
+    stopped: Null when none ran that this program had started.
+    """
+
+    stopped: StartedOllama | None
 
 
 class DoctorResult(_Result):
@@ -388,6 +408,42 @@ class McpResult(_Result):
 
     transport: Literal["stdio", "http"]
     address: str | None = None
+
+
+class IdeShowResult(_Result):
+    """Attributes:
+    path: Continue's file.
+    config: What it would hold, or holds, with these models.
+    """
+
+    models: tuple[IdeModel, ...]
+    path: Path
+    config: str
+
+
+class IdeApplyResult(_Result):
+    """Attributes:
+    difference: Unified diff; empty when there is nothing to change.
+    backup: What the file was before.
+    """
+
+    path: Path
+    difference: str
+    written: bool
+    backup: Path | None = None
+
+
+class IdeUndoResult(_Result):
+    """Attributes:
+    removed: The file wasn't there before, and isn't any more.
+    """
+
+    path: Path
+    removed: bool
+
+
+class IdeTestResult(_Result):
+    models: tuple[TriedModel, ...]
 
 
 class RegistryAddResult(_Result):
@@ -663,7 +719,29 @@ class EngineLogsResult(_Result):
     logs: tuple[EngineLog, ...]
 
 
+class GatewayResult(_Result):
+    """Of ``start`` and ``status``.
+
+    Attributes:
+        key: With ``--show-key``.
+    """
+
+    gateway: GatewayStatus
+    key: str | None = None
+
+
+class GatewayStopResult(_Result):
+    """Attributes:
+    closed: It was open.
+    """
+
+    closed: bool
+
+
 RESULTS: dict[str, type[BaseModel]] = {
+    "gateway start": GatewayResult,
+    "gateway stop": GatewayStopResult,
+    "gateway status": GatewayResult,
     "engine status": EngineStatusResult,
     "engine stop": EngineStopResult,
     "engine logs": EngineLogsResult,
@@ -683,6 +761,10 @@ RESULTS: dict[str, type[BaseModel]] = {
     "chat": ChatResult,
     "ask": AskResult,
     "mcp": McpResult,
+    "ide show": IdeShowResult,
+    "ide apply": IdeApplyResult,
+    "ide undo": IdeUndoResult,
+    "ide test": IdeTestResult,
     "registry add": RegistryAddResult,
     "registry show": RegistryShowResult,
     "registry root": RegistryRootResult,
@@ -712,6 +794,9 @@ RESULTS: dict[str, type[BaseModel]] = {
     "extras fetch": ExtrasFetchResult,
     "bundle export": BundleExportResult,
     "bundle import": BundleImportResult,
+    "ollama status": OllamaStatusResult,
+    "ollama start": OllamaStartResult,
+    "ollama stop": OllamaStopResult,
     "settings show": SettingsResult,
     "purge": PurgeResult,
     "demo": DemoView,

@@ -93,23 +93,13 @@ class EmbeddedRuntime:
         load_s = 0.0
         model = RunningModel(name=version.key, digest=version.variant.file.digest)
         try:
-            with self._lender.borrow(self._config(version), model, cancel) as loan:
+            config = engine_config(version, self._program, self._threads)
+            with self._lender.borrow(config, model, cancel) as loan:
                 load_s = watch.elapsed_s if loan.fresh else 0.0
                 with _told_why(loan), contextlib.closing(_stream(loan.engine, version, request, cancel)) as chunks:
                     yield from _events(chunks, watch, load_s)
         except Cancelled:
             yield Finished(statistics=watch.statistics("cancelled", load_s=load_s))
-
-    def _config(self, version: InstalledVersion) -> EngineConfig:
-        return EngineConfig(
-            model=weights_of(version),
-            context_length=version.context_length,
-            chat_template=version.release.prompt.jinja_template,
-            threads=self._threads or good_thread_count(),
-            adapter=version.adapter_path,
-            program=self._program.name,
-            executable=self._program.executable,
-        )
 
     def tags(self) -> tuple[str, ...]:
         return ()
@@ -123,6 +113,27 @@ class EmbeddedRuntime:
 
     def close(self) -> None:
         self._lender.close()
+
+
+def engine_config(version: InstalledVersion, program: EngineProgram, threads: int | None = None) -> EngineConfig:
+    """What an engine is started with for a version.
+
+    Args:
+        threads: None takes the physical cores that may be used.
+
+    Raises:
+        NotFoundError: A file of it is gone.
+        StoreError: A file of it isn't whole.
+    """
+    return EngineConfig(
+        model=weights_of(version),
+        context_length=version.context_length,
+        chat_template=version.release.prompt.jinja_template,
+        threads=threads or good_thread_count(),
+        adapter=version.adapter_path,
+        program=program.name,
+        executable=program.executable,
+    )
 
 
 @contextlib.contextmanager

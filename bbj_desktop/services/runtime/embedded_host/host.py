@@ -48,6 +48,7 @@ class HostOptions:
         unload_s: Frees the model's memory after so many seconds without a question.
         exit_s: Ends after so many seconds without a client.
         app_version: Of the program that starts it.
+        gateway: ``DoorOptions`` of a gateway that is open from the start; None for none.
     """
 
     folder: str
@@ -55,6 +56,7 @@ class HostOptions:
     unload_s: float
     exit_s: float
     app_version: str
+    gateway: dict[str, Any] | None = None
 
 
 def config_to_json(config: EngineConfig) -> dict[str, Any]:

@@ -16,11 +16,13 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bbj_desktop.core.errors import BBjDesktopError, StoreAccessError
 from bbj_desktop.services.locking import FileLock
 from bbj_desktop.services.logs import logging_to
 from bbj_desktop.services.runtime.embedded_host.channel import MAX_LINE_BYTES, error_to_json
+from bbj_desktop.services.runtime.embedded_host.door import Door
 from bbj_desktop.services.runtime.embedded_host.host import Host, HostOptions, Owner
 from bbj_desktop.services.runtime.embedded_host.record import (
     HostPlace,
@@ -76,7 +78,10 @@ def _answer(value: dict[str, object]) -> None:
 
 async def _live(options: HostOptions, place: HostPlace) -> None:
     key = secrets.token_urlsafe(32)
-    host = Host(options, key, Owner(partial(launch_child, Path(options.state))))
+    owner = Owner(partial(launch_child, Path(options.state)))
+    host, door = Host(options, key, owner), Door(owner)
+    host.keeps_running, host.describe = lambda: door.open, door.describe
+    host.services |= {"gateway_start": door.start, "gateway_stop": door.stop}
     try:
         server = await asyncio.start_server(host.greet, "127.0.0.1", 0, limit=MAX_LINE_BYTES)
     except OSError as error:
@@ -86,6 +91,8 @@ async def _live(options: HostOptions, place: HostPlace) -> None:
     record = HostRecord(os.getpid(), own_start(), f"127.0.0.1:{port}", key, options.app_version)
     write_record(place.record, record)
     log.info("host %d runs, version %s", record.pid, options.app_version)
+    if options.gateway is not None:
+        await _open(door, options.gateway)
     _answer({"ready": True})
     try:
         await host.keep_house()
@@ -93,8 +100,18 @@ async def _live(options: HostOptions, place: HostPlace) -> None:
         if read_record(place.record) == record:  # nobody finds us any more
             place.record.unlink(missing_ok=True)
         server.close()
+        await door.stop({})
         await host.close()
         log.info("host %d ended", record.pid)
+
+
+async def _open(door: Door, options: dict[str, Any]) -> None:
+    """A gateway that can't be opened is told in the status; programs need their engine all the same."""
+    try:
+        await door.start(options)
+    except BBjDesktopError as error:
+        door.trouble = str(error)
+        log.warning("%s", error.message)
 
 
 def _obey_signals(host: Host) -> None:
