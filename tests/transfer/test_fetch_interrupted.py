@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from bbj_desktop.core.errors import (
     TransportError,
 )
 from bbj_desktop.core.network import DIRECT, Network
-from bbj_desktop.core.progress import Cancel, Event, Remark, Report, silent
+from bbj_desktop.core.progress import Cancel, Event, Remark, Report, Transfer, silent
 from bbj_desktop.core.release import ChunkIndex
 from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.transfer.fetch import Fetched, Limits, bytes_missing, fetch
@@ -243,6 +244,22 @@ def test_cancelling_ends_a_wait_for_another_try(server: ReleaseServer, destinati
     with pytest.raises(Cancelled):
         download(server, destination, cancel=cancel)
     assert time.monotonic() - begun < 2.0
+
+
+def test_a_change_of_the_network_costs_at_most_a_chunk_a_connection(server: ReleaseServer, destination: Path) -> None:
+    server.always = Fault(rate_bytes_per_s=2_000_000)
+    changes = deque([4 * CHUNK, 8 * CHUNK, 12 * CHUNK])
+
+    def report(event: Event) -> None:
+        if changes and isinstance(event, Transfer) and event.done_bytes >= changes[0]:
+            changes.popleft()
+            server.drop_connections()  # all at once, as when a cable is pulled and a wireless network takes over
+
+    fetched = download(server, destination, report=report, network=PATIENT)
+    assert not changes
+    assert destination.read_bytes() == CONTENT
+    in_a_thread = CHUNK + 256 * 1024  # bytes of its buffer behind the chunk
+    assert fetched.bytes_fetched <= len(CONTENT) + 3 * QUICK.streams * in_a_thread
 
 
 class _Filling(Disk):

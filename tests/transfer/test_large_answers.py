@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -135,6 +137,38 @@ def test_a_slow_mirror_does_not_hold_up_the_end(server: ReleaseServer, tmp_path:
             source.close()
         assert slow.sent_bytes() < len(CONTENT) / 4
     assert target.read_bytes() == CONTENT
+
+
+MEASURED = """
+import sys
+from pathlib import Path
+from bbj_desktop.core.network import Network
+from bbj_desktop.core.progress import Cancel, silent
+from bbj_desktop.core.release import parse_chunk_index
+from bbj_desktop.services.transfer.fetch import fetch
+from bbj_desktop.services.transfer.sources import open_source
+address, index, destination = sys.argv[1:]
+source = open_source(address, Network(proxy="direct"))
+fetch(source, "blob", parse_chunk_index(Path(index).read_bytes()), Path(destination), silent, Cancel())
+status = Path("/proc/self/status").read_text()
+print(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
+"""
+
+
+def _peak_bytes(content: bytes, folder: Path) -> int:
+    index = folder / "index.json"
+    index.write_text(index_of(content, 8 * 2**20).model_dump_json())
+    with ReleaseServer({"blob": content}) as server:
+        command = [sys.executable, "-c", MEASURED, server.address, str(index), str(folder / "blob")]
+        said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    (folder / "blob").unlink()
+    return int(said.stdout) * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to read the peak memory of a process")
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    small, large = (_peak_bytes(bytes(mib * 2**20), tmp_path) for mib in (8, 128))
+    assert large - small < 8 * 2**20
 
 
 def test_every_error_is_one_of_ours(server: ReleaseServer) -> None:

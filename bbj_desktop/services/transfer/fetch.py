@@ -252,6 +252,8 @@ class _Download:
             self._stop.cancel()
             wait(running, timeout=_GRACE_S)
             pool.shutdown(wait=False)
+        while wait(running, timeout=_POLL_S).not_done:  # one that still writes must not meet those after the pause
+            self._cancel.check()
 
     def _sync_what_came(self) -> None:
         """Makes bytes last while others still come: the disk works meanwhile, and isn't waited for at the end."""
