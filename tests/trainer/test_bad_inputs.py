@@ -203,6 +203,17 @@ def test_what_is_wrong_is_said_with_its_line(case: str, tmp_path: Path) -> None:
     assert {each.file for each in found} <= {str(path)}
 
 
+def test_the_documented_table_is_this_one(tmp_path: Path) -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "training-data.md").read_text(encoding="utf-8")
+    for case, (name, content, _, _) in TABLE.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        for each in read(path)[1]:
+            if each.code != "unknown-key" or name == "x.md":
+                row = f"| {case} | {each.line or ''} | {each.severity} | `{each.code}` | {each.message} |"
+                assert row in documented
+
+
 def test_a_sparse_file_of_2_gb_is_given_up_early(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     with path.open("wb") as file:

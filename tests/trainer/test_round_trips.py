@@ -96,7 +96,7 @@ def test_without_a_sidecar_each_dropped_field_is_listed(form: Format, tmp_path: 
     written = write_examples([LABELLED], tmp_path / NAMES[form], form, said.append, with_sidecar=False)
     assert " ".join(sorted(written.dropped)) == LOST[form]
     assert len(said) == len(written.dropped)
-    assert said[0].message.endswith("1 examples, first open-1.")
+    assert said[0].message.endswith("dropped 1 times, first in open-1.")
     assert list(tmp_path.iterdir()) == [tmp_path / NAMES[form]]
 
 

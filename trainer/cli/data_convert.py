@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from trainer.cli.findings import has_error, show_findings
 from trainer.cli.options import add_labels_argument
-from trainer.cli.screen import Outcome, Screen
+from trainer.cli.screen import Outcome, Screen, examples_text
 from trainer.data.example import Format
 from trainer.data.finding import Finding
 from trainer.data.labels import labelled
@@ -70,5 +70,5 @@ def run(arguments: argparse.Namespace, screen: Screen) -> Outcome:  # noqa: ARG0
 
 def _show(screen: Screen, result: Converted) -> None:
     refused = f"; {result.refused:,} not written" if result.refused else ""
-    screen.line(f"{result.examples:,} examples written to {result.target} as {result.format}{refused}.")
+    screen.line(f"{examples_text(result.examples)} written to {result.target} as {result.format}{refused}.")
     show_findings(screen, result.findings)

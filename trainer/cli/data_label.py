@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from bbj_desktop.core.errors import NotFoundError, UserInputError
 from trainer.cli.findings import has_error, show_findings
-from trainer.cli.screen import Outcome, Screen
+from trainer.cli.screen import Outcome, Screen, examples_text
 from trainer.data.example import TYPES, Example, Generation
 from trainer.data.finding import Finding
 from trainer.data.labelling import infer
@@ -134,7 +134,7 @@ def _least(label: Label) -> float:
 
 def _show(screen: Screen, result: Labelled) -> None:
     where = f"; labels in {result.labels_file}" if result.labels_file else "; nothing was written without --out"
-    screen.line(f"{result.examples:,} examples, {result.confirmed:,} confirmed{where}")
+    screen.line(f"{examples_text(result.examples)}, {result.confirmed:,} confirmed{where}")
     for name in ("generations", "types"):
         counts: dict[str, int] = getattr(result, name)
         screen.line(f"  {name}: " + ", ".join(f"{value} {count:,}" for value, count in counts.items()))

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from bbj_desktop.core.errors import NotFoundError
 from trainer.cli.findings import has_error, show_findings
 from trainer.cli.options import add_labels_argument
-from trainer.cli.screen import Outcome, Screen
+from trainer.cli.screen import Outcome, Screen, examples_text
 from trainer.data.example import Example
 from trainer.data.finding import Finding
 from trainer.data.labels import labelled
@@ -77,7 +77,7 @@ def _counted(examples: Iterable[Example], findings: list[Finding], wanted: str |
 
 
 def _show_counts(screen: Screen, shown: Shown) -> None:
-    screen.line(f"{shown.examples:,} examples")
+    screen.line(examples_text(shown.examples))
     for name in ("formats", "types", "generations", "difficulties", "origins"):
         counts: dict[str, int] = getattr(shown, name)
         if counts:

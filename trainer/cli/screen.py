@@ -57,6 +57,11 @@ class Screen:
             print("  ".join(cells).rstrip())
 
 
+def examples_text(count: int) -> str:
+    """``1 example``, ``2,000 examples``."""
+    return f"{count:,} example{'' if count == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command has to say.

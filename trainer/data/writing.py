@@ -78,7 +78,7 @@ def write_examples(
         hint = "Nothing was written. Check the folder and its free space."
         raise StoreAccessError(f"{target} can't be written: {said_by_system(error)}.", hint=hint) from error
     for name, count in sorted(written.dropped.items()):
-        message = f"{_NAMES[form]} has no place for {name}: {count:,} examples, first {first[name]}."
+        message = f"{_NAMES[form]} has no place for {name}: dropped {count:,} times, first in {first[name]}."
         hint = "Write with the sidecar to keep it."
         found(Finding(code="dropped-field", severity="warning", message=message, hint=hint, file=str(target)))
     return written
