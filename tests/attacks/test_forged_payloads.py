@@ -10,7 +10,7 @@ import pytest
 from bbj_desktop.core.release import Release
 from bbj_desktop.services.registry.layout import blob_path
 from bbj_desktop.services.registry.root import identity_of
-from tests.attacks.conftest import TRANSPORTS, Call, Transport
+from tests.attacks.conftest import NETWORKS, STICKS, Call, Transport
 from tests.fakes.ollama import FakeOllama
 from tests.fakes.published import Publication
 
@@ -84,7 +84,7 @@ ATTACKS: list[tuple[Callable[[Files, Release], None], str, int]] = [
 ]
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS, indirect=True)
+@pytest.mark.parametrize("transport", NETWORKS, indirect=True)
 @pytest.mark.parametrize(("attack", "error", "code"), ATTACKS, ids=lambda value: getattr(value, "__name__", ""))
 def test_it_is_refused_and_nothing_of_it_stays(
     attack: Callable[[Files, Release], None],
@@ -96,11 +96,7 @@ def test_it_is_refused_and_nothing_of_it_stays(
     call: Call,
 ) -> None:
     publication, release = made
-    honest = {
-        path.relative_to(publication.folder).as_posix(): path.read_bytes()
-        for path in publication.folder.rglob("*")
-        if path.is_file()
-    }
+    honest = files_of(publication)
     forged = dict(honest)
     attack(forged, release)
     transport.serve(forged)
@@ -112,3 +108,44 @@ def test_it_is_refused_and_nothing_of_it_stays(
     transport.serve(honest)
     assert call("install", "--role", "chat", "--force", "--yes").code == 0
     assert len(call("versions").document["result"]["versions"]) == 1
+
+
+PARTS = {"a_missing_model": "a stick may bring a part, or nothing, of a model: import says what is missing"}
+"""What is no attack on a bundle, with the reason."""
+
+
+@pytest.mark.parametrize("transport", STICKS, indirect=True)
+@pytest.mark.parametrize(
+    ("attack", "error", "code"),
+    [each for each in ATTACKS if each[0].__name__ not in PARTS],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_an_import_refuses_it_and_nothing_of_it_stays(
+    attack: Callable[[Files, Release], None],
+    error: str,
+    code: int,
+    transport: Transport,
+    made: tuple[Publication, Release],
+    ollama: FakeOllama,
+    call: Call,
+) -> None:
+    publication, release = made
+    honest = files_of(publication)
+    forged = dict(honest)
+    attack(forged, release)
+    transport.serve(forged)
+    refused = call(*transport.reading, "--fingerprint", identity_of(publication.root), "--install")
+    assert (refused.error, refused.code) == (error, code)
+    assert call("versions").document["result"]["versions"] == []
+    assert ollama.models == {}
+    transport.serve(honest)
+    assert call(*transport.reading, "--fingerprint", identity_of(publication.root), "--install").code == 0
+    assert len(call("versions").document["result"]["versions"]) == 1
+
+
+def files_of(publication: Publication) -> Files:
+    return {
+        path.relative_to(publication.folder).as_posix(): path.read_bytes()
+        for path in publication.folder.rglob("*")
+        if path.is_file()
+    }

@@ -133,7 +133,7 @@ class Steps:
 
         httpx.HTTPTransport.handle_request = sent  # type: ignore[assignment, method-assign]  # as above
         WebStream.__iter__ = iterated  # type: ignore[method-assign]
-        WebStream.read_into = filled  # type: ignore[method-assign]
+        WebStream.read_into = filled  # type: ignore[assignment, method-assign]
 
     def _receive(self, web_stream: WebStream, count: int) -> None:
         if (web_stream.total_bytes or 0) >= PAYLOAD_BYTES:

@@ -77,11 +77,13 @@ class Hub(ReleaseServer):
         self.granted = True
         self.revisions = revisions
         self.network = _Network({_name(content): content for content in files.values()})
-        super().__init__({})
+        self._in_place: dict[str, bytes] = {}
+        super().__init__(self._in_place)
 
     def replace(self, files: Mapping[str, bytes]) -> None:
         """Commits other contents: everything that was there is gone."""
-        self.files, self.repository_files = {}, files
+        self._in_place = {}
+        self.files, self.repository_files = self._in_place, files
         self.network.files = {_name(content): content for content in files.values()}
 
     @property
@@ -116,7 +118,7 @@ class Hub(ReleaseServer):
 
     def _send(self, handler: Handler, path: str, content: bytes) -> bool:
         if len(content) < self.large_bytes:
-            self.files = {**self.files, path: content} if isinstance(self.files, Mapping) else self.files
+            self._in_place[path] = content  # never a copy: requests come at the same time
             return False
         handler.head(302, self._redirect(content))
         return True
