@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import find_drift
 from bbj_desktop.actions.finding import Finding, State
+from bbj_desktop.actions.ollama import look_at_ollama, ollama_findings
 from bbj_desktop.actions.reaching import reach
 from bbj_desktop.core.errors import BBjDesktopError, Cancelled
 from bbj_desktop.core.hardware import HardwareProfile
@@ -53,7 +54,7 @@ def diagnose(context: Context, report: Report, cancel: Cancel, *, online: bool =
     parts: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
         ("registry", lambda: reach(context, cancel, online=asks)),
         ("store", lambda: _store(context)),
-        ("runtime", lambda: _runtimes(context)),
+        ("runtime", lambda: _runtimes(context, profile)),
         ("models", lambda: _models(context)),
     )
     for area, part in parts:
@@ -112,7 +113,7 @@ def _store(context: Context) -> Iterator[Finding]:
         )
 
 
-def _runtimes(context: Context) -> Iterator[Finding]:
+def _runtimes(context: Context, profile: HardwareProfile) -> Iterator[Finding]:
     any_available = False
     for runtime in context.runtimes():
         status = runtime.status()
@@ -122,6 +123,8 @@ def _runtimes(context: Context) -> Iterator[Finding]:
             yield Finding(area="runtime", state="ok", text=f"{about} can be used. {status.reason}".strip())
         else:
             yield Finding(area="runtime", state="note", text=f"{about} can't be used: {status.reason}")
+        if status.name == "ollama":
+            yield from ollama_findings(look_at_ollama(context), profile)
     if not any_available:
         yield Finding(
             area="runtime",

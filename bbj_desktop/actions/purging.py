@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.engine import stop_engine
 from bbj_desktop.actions.login import log_out, logged_in
+from bbj_desktop.actions.ollama import stop_ollama
 from bbj_desktop.actions.versions import forget_unrecorded
 from bbj_desktop.core.errors import EngineError, StoreAccessError, UserInputError
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
@@ -88,6 +89,7 @@ def purge(context: Context, report: Report, cancel: Cancel) -> Purged:
             if not version.registrations:
                 forget_unrecorded(context, version)
     kept.extend(_log_out(context, report))
+    stop_ollama(context)
     context.close()
     stop_engine(context, cancel)
     for folder in context.paths.all_folders():

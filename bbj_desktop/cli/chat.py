@@ -10,6 +10,7 @@ from bbj_desktop.actions.versions import list_versions
 from bbj_desktop.cli.checking import answer_checked
 from bbj_desktop.cli.describe import statistics_line
 from bbj_desktop.cli.naming import find_installed
+from bbj_desktop.cli.ollama import offer_ollama
 from bbj_desktop.cli.painting import Painter
 from bbj_desktop.cli.results import AskResult, ChatResult
 from bbj_desktop.cli.screen import Screen
@@ -56,6 +57,7 @@ def chat(session: Session) -> Outcome:
 def _open(session: Session) -> Conversation:
     text = session.arguments.model
     key = find_installed(list_versions(session.context), text).key if text else None
+    offer_ollama(session)
     return open_conversation(session.context, key)
 
 

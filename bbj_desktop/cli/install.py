@@ -11,6 +11,7 @@ from bbj_desktop.actions.recommending import Recommended
 from bbj_desktop.actions.space import STORE
 from bbj_desktop.cli.describe import ROLE_NAMES, show_candidate
 from bbj_desktop.cli.naming import parse_name
+from bbj_desktop.cli.ollama import offer_ollama
 from bbj_desktop.cli.recommend import wishes_of
 from bbj_desktop.cli.results import CandidateView, InstalledView, InstallResult, PlanView, VersionView
 from bbj_desktop.cli.screen import Screen
@@ -28,6 +29,7 @@ def install(session: Session) -> Outcome:
     """Installs what is named, or what this machine is recommended."""
     arguments = session.arguments
     wishes = [_parse(text, session) for text in arguments.model] or [_wishes(session, arguments.version)]
+    offer_ollama(session)
     plans = with_registry(session, lambda: session.work(partial(_plan, session, wishes)))
     if arguments.dry_run:
         result = InstallResult(plans=tuple(map(plan_view, plans)), remarks=tuple(session.remarks))

@@ -157,6 +157,14 @@ class Settings:
         limits=(1024, 65535),
         help="the port of that address on this machine",
     )
+    start_ollama: Literal["ask", "yes", "no"] = _declare(
+        "choice",
+        "ask",
+        "BBJ_DESKTOP_START_OLLAMA",
+        flag="--start-ollama",
+        choices=("ask", "yes", "no"),
+        help="start an Ollama that is installed and doesn't run; ask: only where it is needed, after asking",
+    )
     context_length: int | None = _declare(
         "count",
         None,

@@ -1,0 +1,86 @@
+"""``ollama status``, ``ollama start`` and ``ollama stop``; and the question whether to start it."""
+
+from __future__ import annotations
+
+from bbj_desktop.actions.ollama import (
+    OllamaState,
+    could_start,
+    is_needed,
+    look_at_ollama,
+    ollama_findings,
+    start_ollama,
+    stop_ollama,
+)
+from bbj_desktop.cli.results import OllamaStartResult, OllamaStatusResult, OllamaStopResult
+from bbj_desktop.cli.screen import Screen
+from bbj_desktop.cli.session import Outcome, Session
+from bbj_desktop.core.errors import Cancelled
+from bbj_desktop.core.hardware import HardwareProfile
+from bbj_desktop.services.runtime.ollama_starting import StartedOllama
+
+
+def status(session: Session) -> Outcome:
+    """Who runs it, how, where its models lie, what is loaded."""
+    state, profile = session.work(lambda _report, _cancel: (look_at_ollama(session.context), session.context.profile()))
+    return Outcome(OllamaStatusResult(**dict(state)), lambda screen: _show(screen, state, profile))
+
+
+def _show(screen: Screen, state: OllamaState, profile: HardwareProfile) -> None:
+    status, finding = state.status, state.finding
+    screen.line(f"Ollama {status.version or ''} at {status.address}".replace("  ", " "), "bold")
+    screen.line("  It can be used." if status.available else f"  {status.reason}")
+    if finding.server is not None and finding.server.kind != "unseen":
+        whose = "you" if finding.server.mine else finding.server.user or "another user"
+        screen.line(f"  Run by {whose} as {finding.server.kind}, process {finding.server.pid}")
+    if finding.models is not None and (finding.executable or finding.server):
+        rights = {True: "", False: ", not writable by you", None: ""}[finding.models.writable]
+        owner = f" of {finding.models.owner}" if finding.models.owner else ""
+        guess = " (a guess)" if finding.models.guessed else f" (said by its {finding.models.source})"
+        screen.line(f"  Models: {finding.models.path}{guess}{owner}{rights}")
+    for each in ollama_findings(state, profile):
+        screen.line(f"  {each.text}", "yellow" if each.state == "warning" else "")
+        if each.hint:
+            screen.line(f"  {each.hint}")
+
+
+def start(session: Session) -> Outcome:
+    """Starts the one that is installed, and waits until it answers."""
+    started = session.work(lambda report, cancel: start_ollama(session.context, report, cancel))
+
+    def show(screen: Screen) -> None:
+        screen.line(f"Ollama answers at {started.address} (process {started.pid}). Its log: {started.log}")
+        screen.line("It goes on until: bbj-desktop ollama stop")
+
+    return Outcome(OllamaStartResult(started=started), show)
+
+
+def stop(session: Session) -> Outcome:
+    """Ends the one that this program started."""
+    stopped = session.work(lambda _report, _cancel: stop_ollama(session.context))
+    text = "No Ollama runs that this program started; others aren't ended."
+    if stopped is not None:
+        text = f"Ollama at {stopped.address} (process {stopped.pid}) has ended."
+    return Outcome(OllamaStopResult(stopped=stopped), lambda screen: screen.line(text))
+
+
+def offer_ollama(session: Session) -> StartedOllama | None:
+    """Starts an Ollama that is installed and doesn't run: when the settings say so; when it is needed and a person at
+    the terminal says so."""
+    finding = could_start(session.context)
+    if finding is None:
+        return None
+    if session.settings.values.start_ollama == "ask" and not _wanted(session, finding.executable or ""):
+        return None
+    return session.work(lambda report, cancel: start_ollama(session.context, report, cancel))
+
+
+def _wanted(session: Session, executable: str) -> bool:
+    if not session.interactive or not is_needed(session.context):
+        return False
+    if session.yes:
+        return True
+    try:
+        answer = session.ask(f"Ollama is installed ({executable}) and doesn't run. Start it? [Y/n] ")
+    except Cancelled:
+        return False
+    return answer.strip().lower() in ("", "y", "yes")
