@@ -447,10 +447,6 @@ def _declare_engine(commands: _Commands) -> None:
     status = gateway.add("status", "gateway:status", "show whether it is open, and its address")
     for parser in (start, status):
         parser.add_argument("--show-key", action="store_true", help="print the key that IDEs must send")
-    ollama = commands.group("ollama", "the Ollama of this machine")
-    ollama.add("status", "ollama:status", "show who runs it, how, where its models lie and what is loaded")
-    ollama.add("start", "ollama:start", "start the one that is installed, and wait until it answers")
-    ollama.add("stop", "ollama:stop", "end the one that this program started; never another one")
 
 
 def _declare_rest(commands: _Commands) -> None:

@@ -1,0 +1,88 @@
+"""``ide``: from an installed model to the editor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.cli.conftest import Call
+from tests.fakes.ollama import FakeOllama
+from tests.fakes.openai_api import IdeServer
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "Ada Lübeck" / "config.yaml"
+    path.parent.mkdir()
+    path.write_text("# mine\nname: Mine\nversion: 1.0.0\nschema: v1\n", encoding="utf-8")
+    return path
+
+
+def test_the_addresses_and_the_configuration_are_shown(installed: Call, ollama: FakeOllama) -> None:
+    called = installed("ide", "show")
+    assert f"Ollama: {ollama.address}" in called.out
+    assert f"OpenAI-compatible: {ollama.address}/v1" in called.out
+    assert "model: bbj-coder:7b" in called.out
+
+
+def test_the_configuration_names_limits_that_continue_can_live_with(installed: Call) -> None:
+    (model,) = installed("ide", "show", "--json").result["models"]
+    assert 0 < model["max_tokens"] < model["context_length"]
+    config = YAML(typ="safe", pure=True).load(installed("ide", "show", "--json").result["config"])
+    options = config["models"][0]["defaultCompletionOptions"]
+    assert options == {"contextLength": model["context_length"], "maxTokens": model["max_tokens"]}
+
+
+def test_a_dry_run_shows_the_difference_and_writes_nothing(installed: Call, file: Path) -> None:
+    before = file.read_bytes()
+    called = installed("ide", "apply", "--dry-run", "--file", file)
+    assert "+  - name: bbj-coder:7b (BBj Desktop)" in called.out
+    assert file.read_bytes() == before
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_what_is_applied_can_be_undone(installed: Call, file: Path) -> None:
+    before = file.read_bytes()
+    result = installed("ide", "apply", "--json", "--file", file).result
+    assert result["written"] is True
+    assert Path(result["backup"]).read_bytes() == before
+    assert file.read_text().startswith("# mine\n")
+    assert installed("ide", "undo").code == 0
+    assert file.read_bytes() == before
+
+
+def test_applying_again_writes_nothing(installed: Call, file: Path) -> None:
+    installed("ide", "apply", "--file", file)
+    called = installed("ide", "apply", "--file", file)
+    assert "has these models already" in called.out
+    assert len(list(file.parent.iterdir())) == 2
+
+
+def test_without_a_file_continues_own_is_made(installed: Call) -> None:
+    result = installed("ide", "apply", "--json").result
+    assert Path(result["path"]) == Path.home() / ".continue" / "config.yaml"
+    assert installed("ide", "undo", "--json").result["removed"] is True
+
+
+def test_a_file_that_is_no_yaml_is_refused_and_stays(installed: Call, file: Path) -> None:
+    file.write_text("name: [\n")
+    called = installed("ide", "apply", "--json", "--file", file)
+    assert called.error["code"] == "FormatError"
+    assert file.read_text() == "name: [\n"
+
+
+def test_without_a_model_the_next_step_is_said(customer: Call) -> None:
+    called = customer("ide", "show")
+    assert called.code == 3
+    assert "bbj-desktop install" in called.err
+
+
+def test_the_model_is_asked_as_an_ide_would(installed: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    with IdeServer({"tools": (200, {"choices": []})}) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.address)
+        called = installed("ide", "test")
+    assert "chat                    works" in called.out
+    assert "tool calling            doesn't here. The answer has no choice with a message." in called.out
+    assert server.asked["suffix"]["model"] == "bbj-coder:7b"
