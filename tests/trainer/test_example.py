@@ -56,6 +56,11 @@ def test_a_migration_answers_with_the_code_after_and_the_words_beside_it() -> No
     assert example.to_messages()[-1].content == "```bbj\nB\n```\n\nBecause."
 
 
+def test_a_title_alone_becomes_a_question() -> None:
+    example = Example.of(type="comprehension", title="Keyed files", input="OPEN(1)A$", output="It opens A$.")
+    assert example.to_messages()[0].content.startswith("Explain this BBj code: Keyed files\n\n```bbj")
+
+
 def test_messages_of_a_chat_stay_as_they_are() -> None:
     example = Example.of(form="chat", type="completion", instruction="Go on: x", output="y = 1")
     assert [each.content for each in example.to_messages()] == ["Go on: x", "y = 1"]

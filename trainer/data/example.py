@@ -45,6 +45,13 @@ DIFFICULTIES: tuple[Difficulty, ...] = ("basic", "intermediate", "advanced")
 CODE_TYPES = frozenset({"completion", "migration"})
 """Types whose answer is code; the others answer in words."""
 
+_LEADS: dict[ExampleType, str] = {
+    "completion": "Complete this BBj code",
+    "migration": "Convert this BBj code",
+    "comprehension": "Explain this BBj code",
+}
+"""What is asked where an example has a title and no instruction, as Markdown without a description."""
+
 _ALONE = frozenset({"all", "mixed", "unknown"})
 
 
@@ -268,7 +275,7 @@ class Example(_Frozen):
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
     def _composed(self) -> tuple[str, str]:
-        asked = self.instruction or self.title
+        asked = self.instruction or self._asked_by_title()
         if self.type in CODE_TYPES:
             heading = "Expected output" if self.expected_kind == "output" else "Expected behavior"
             wanted = f"{heading}:\n{self.expected}" if self.expected else ""
@@ -276,6 +283,10 @@ class Example(_Frozen):
                 _as_markdown(self.output), self.explanation
             )
         return _paragraphs(asked, _as_markdown(self.input)), _paragraphs(self.expected, self.output, self.explanation)
+
+    def _asked_by_title(self) -> str:
+        lead = _LEADS.get(self.type, "") if self.input else ""
+        return ": ".join(filter(None, (lead, self.title)))
 
 
 def _paragraphs(*texts: str) -> str:
