@@ -17,7 +17,9 @@ from bbj_desktop.cli.results import (
     RegistryExtraResult,
 )
 from bbj_desktop.core.errors import FormatError
+from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.core.release import parse_catalogue
+from bbj_desktop.services.registry.extras import ExtraDraft, add_extra
 from bbj_desktop.services.registry.layout import blob_path
 from tests.cli.conftest import Call, Called
 from tests.cli.test_hub_registry import files_of
@@ -28,22 +30,39 @@ Add = Callable[..., Called]
 INSTALLER = random.Random(5).randbytes(17 * 2**20)  # noqa: S311 - three chunks, the same in every run
 OLLAMA = ("--name", "ollama", "--kind", "ollama-installer", "--platform", "windows-x86_64")
 EXTENSION = ("--name", "bbj-vscode", "--kind", "ide-extension", "--version", "1.4.0")
-KEY = "ollama-0.33.1-windows-x86_64"
+KEY, NEXT = "ollama-0.33.1-windows-x86_64", "ollama-0.34.0-windows-x86_64"
+
+
+@pytest.fixture(scope="session")
+def stocked(tmp_path_factory: pytest.TempPathFactory) -> Publication:
+    """A registry with a release and two extras; made once, because encrypted keys take their time."""
+    publication = Publication.create(tmp_path_factory.mktemp("stocked"))
+    publication.publish("2026.1", quantisations=("Q4_0",))
+    installer, extension = publication.work / "Ollama Setup für alle.exe", publication.work / "bbj.vsix"
+    installer.write_bytes(INSTALLER)
+    extension.write_bytes(b"PK an extension")
+    drafts = (
+        ExtraDraft(installer, "ollama", "ollama-installer", "windows-x86_64", "0.33.1"),
+        ExtraDraft(extension, "bbj-vscode", "ide-extension", "any", "1.4.0"),
+    )
+    for draft in drafts:
+        add_extra(publication.folder, publication.keys, PASSPHRASE, draft, "stable", silent, Cancel())
+    return publication
 
 
 @pytest.fixture
-def installer(tmp_path: Path) -> Path:
-    path = tmp_path / "Größe" / "Ollama Setup für alle.exe"
-    path.parent.mkdir()
-    path.write_bytes(INSTALLER)
-    return path
+def publication(stocked: Publication, tmp_path: Path) -> Publication:
+    return stocked.copy(tmp_path / "Hersteller für BBj")
 
 
 @pytest.fixture
-def extension(tmp_path: Path) -> Path:
-    path = tmp_path / "bbj.vsix"
-    path.write_bytes(b"PK an extension")
-    return path
+def installer(publication: Publication) -> Path:
+    return publication.work / "Ollama Setup für alle.exe"
+
+
+@pytest.fixture
+def extension(publication: Publication) -> Path:
+    return publication.work / "bbj.vsix"
 
 
 @pytest.fixture
@@ -66,12 +85,6 @@ def add(call: Call, signing: tuple[str | Path, ...]) -> Add:
 
 
 @pytest.fixture
-def both(add: Add, installer: Path, extension: Path) -> None:
-    add(installer, *OLLAMA, "--version", "0.33.1")
-    add(extension, *EXTENSION)
-
-
-@pytest.fixture
 def elsewhere(tmp_path: Path) -> tuple[str, Path]:
     return "--data", tmp_path / "Krankenhaus Süd"
 
@@ -80,24 +93,22 @@ def elsewhere(tmp_path: Path) -> tuple[str, Path]:
 
 
 def test_an_extra_is_signed_with_the_catalogue(add: Add, call: Call, installer: Path, publication: Publication) -> None:
-    result = RegistryExtraResult.model_validate(add(installer, *OLLAMA, "--version", "0.33.1").result)
+    result = RegistryExtraResult.model_validate(add(installer, *OLLAMA, "--version", "0.34.0").result)
     listed = call("registry", "list-extras", "--folder", publication.folder, "--json")
-    assert ExtrasListResult.model_validate(listed.result).extras == (result.extra,)
+    assert ExtrasListResult.model_validate(listed.result).extras[-1] == result.extra
     assert (publication.folder / blob_path(result.extra.file.digest)).read_bytes() == INSTALLER
     assert call("registry", "verify", publication.folder).code == 0
 
 
 def test_the_same_again_changes_nothing(add: Add, installer: Path, publication: Publication) -> None:
-    add(installer, *OLLAMA, "--version", "0.33.1")
     before = files_of(publication.folder)
     add(installer, *OLLAMA, "--version", "0.33.1")
     assert files_of(publication.folder) == before
 
 
 def test_other_content_needs_another_version(
-    add: Add, call: Call, installer: Path, extension: Path, signing: tuple[str | Path, ...]
+    add: Add, call: Call, extension: Path, signing: tuple[str | Path, ...]
 ) -> None:
-    add(installer, *OLLAMA, "--version", "0.33.1")
     refused = call("registry", "add-extra", extension, *OLLAMA, "--version", "0.33.1", *signing, "--json")
     assert refused.error["code"] == "PublishError"
     add(extension, *OLLAMA, "--version", "0.33.2")
@@ -118,13 +129,11 @@ def test_an_empty_file_is_refused(call: Call, tmp_path: Path, signing: tuple[str
     assert call("registry", "add-extra", tmp_path / "leer.vsix", *EXTENSION, *signing).code == 6
 
 
-@pytest.mark.usefixtures("both")
 def test_a_release_that_is_published_later_leaves_the_extras(customer: Call, publication: Publication) -> None:
     publication.publish("2026.2", seed=4)
     assert len(ExtrasListResult.model_validate(customer("extras", "list", "--json").result).extras) == 2
 
 
-@pytest.mark.usefixtures("both")
 def test_an_extra_is_removed(call: Call, publication: Publication, signing: tuple[str | Path, ...]) -> None:
     assert call("registry", "remove-extra", KEY, *signing, "--yes").code == 0
     listed = call("registry", "list-extras", "--folder", publication.folder)
@@ -143,16 +152,16 @@ def test_several_people_sign_an_extra(
 ) -> None:
     stage = tmp_path / "Übergabe"
     staged = call(
-        "registry", "add-extra", installer, *OLLAMA, "--version", "0.33.1", "--folder", publication.folder,
+        "registry", "add-extra", installer, *OLLAMA, "--version", "0.34.0", "--folder", publication.folder,
         "--stage", stage,
     )  # fmt: skip
-    assert f"extra: {KEY} (ollama-installer) as Ollama Setup für alle.exe" in staged.out
+    assert f"extra: {NEXT} (ollama-installer) as Ollama Setup für alle.exe" in staged.out
     assert "17825792 bytes, sha256:" in staged.out
-    assert customer("extras", "list").out == ""
+    assert NEXT not in customer("extras", "list").out
     keys = signing[2:]
     assert call("registry", "sign", stage, *keys, "--yes").code == 0
     assert call("registry", "publish-staged", stage, *signing).code == 0
-    assert KEY in customer("extras", "list").out
+    assert NEXT in customer("extras", "list").out
 
 
 def test_a_stage_whose_extra_is_not_there_is_not_published(
@@ -160,7 +169,7 @@ def test_a_stage_whose_extra_is_not_there_is_not_published(
 ) -> None:
     stage = tmp_path / "Übergabe"
     arguments = ("--folder", publication.folder, "--stage", stage)
-    called = call("registry", "add-extra", installer, *OLLAMA, "--version", "0.33.1", *arguments, "--json")
+    called = call("registry", "add-extra", installer, *OLLAMA, "--version", "0.34.0", *arguments, "--json")
     extra = RegistryExtraResult.model_validate(called.result).extra
     assert call("registry", "sign", stage, *signing[2:], "--yes").code == 0
     (publication.folder / blob_path(extra.file.digest)).unlink()
@@ -169,7 +178,6 @@ def test_a_stage_whose_extra_is_not_there_is_not_published(
     assert f"of {KEY} isn't in" in refused.err
 
 
-@pytest.mark.usefixtures("both")
 def test_registry_verify_reads_extras(call: Call, publication: Publication) -> None:
     (damaged,) = (
         path for path in publication.folder.rglob("*") if path.is_file() and path.stat().st_size == 17 * 2**20
@@ -183,7 +191,6 @@ def test_registry_verify_reads_extras(call: Call, publication: Publication) -> N
 # connected customers
 
 
-@pytest.mark.usefixtures("both")
 def test_extras_are_fetched_into_a_folder_and_not_run(customer: Call, tmp_path: Path) -> None:
     folder = tmp_path / "Zum Verteilen"
     called = customer("extras", "fetch", "ollama:windows-x86_64", "--folder", folder, "--json")
@@ -196,7 +203,6 @@ def test_extras_are_fetched_into_a_folder_and_not_run(customer: Call, tmp_path: 
     assert ExtrasFetchResult.model_validate(again.result).extras[0].fetched_bytes == 0
 
 
-@pytest.mark.usefixtures("both")
 def test_without_a_folder_they_go_below_the_data_folder(customer: Call, data: Path) -> None:
     called = customer("extras", "fetch", "ide-extension")
     assert f"code --install-extension {data / 'extras' / 'bbj-vscode-1.4.0-any' / 'bbj.vsix'}" in called.out.replace(
@@ -204,7 +210,6 @@ def test_without_a_folder_they_go_below_the_data_folder(customer: Call, data: Pa
     )
 
 
-@pytest.mark.usefixtures("both")
 def test_the_newest_is_meant_unless_a_version_is_named(customer: Call, add: Add, extension: Path) -> None:
     add(extension, *OLLAMA, "--version", "0.4.0")
     for word, expected in (("ollama", KEY), ("ollama:0.4.0", "ollama-0.4.0-windows-x86_64")):
@@ -212,14 +217,12 @@ def test_the_newest_is_meant_unless_a_version_is_named(customer: Call, add: Add,
         assert [each.key for each in fetched] == [expected]
 
 
-@pytest.mark.usefixtures("both")
 def test_what_is_not_offered_is_named_with_what_is(customer: Call) -> None:
     called = customer("extras", "fetch", "emacs")
     assert called.code == 3
     assert f"bbj-vscode-1.4.0-any, {KEY}" in called.err.replace("\n", " ")
 
 
-@pytest.mark.usefixtures("both")
 def test_a_damaged_extra_is_refused(customer: Call, publication: Publication, tmp_path: Path) -> None:
     (blob,) = (path for path in publication.folder.rglob("*") if path.is_file() and path.stat().st_size == 17 * 2**20)
     blob.write_bytes(INSTALLER[:-1] + b"x")
@@ -231,7 +234,9 @@ def test_a_damaged_extra_is_refused(customer: Call, publication: Publication, tm
 def test_a_large_extra_is_split_for_the_hub(
     call: Call, add: Add, installer: Path, publication: Publication, identity: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    add(installer, *OLLAMA, "--version", "0.33.1", "--max-file-size", "9MB")
+    add(installer, *OLLAMA, "--version", "0.34.0", "--max-file-size", "9MB")
+    assert len(list(publication.folder.rglob("*.part-*-of-0003"))) == 3
+    assert call("registry", "verify", publication.folder).code == 0
     with Hub(files_of(publication.folder), large_bytes=100_000) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         assert call("registry", "add", "hf://basis/bbj-coder", "--fingerprint", identity).code == 0
@@ -242,7 +247,6 @@ def test_a_large_extra_is_split_for_the_hub(
 # bundles
 
 
-@pytest.mark.usefixtures("both")
 def test_a_bundle_carries_extras_and_says_what_to_do(
     customer: Call, tmp_path: Path, elsewhere: tuple[str, Path], identity: str
 ) -> None:
@@ -263,7 +267,6 @@ def test_a_bundle_carries_extras_and_says_what_to_do(
     assert BundleImportResult.model_validate(again.result).copied_bytes == 0
 
 
-@pytest.mark.usefixtures("both")
 def test_extras_come_in_volumes_in_any_order(
     customer: Call, tmp_path: Path, elsewhere: tuple[str, Path], identity: str
 ) -> None:
@@ -280,7 +283,6 @@ def test_extras_come_in_volumes_in_any_order(
     assert (elsewhere[1] / "extras" / KEY / "Ollama Setup für alle.exe").read_bytes() == INSTALLER
 
 
-@pytest.mark.usefixtures("both")
 def test_an_extra_that_was_removed_meanwhile_is_not_taken_from_an_older_bundle(
     customer: Call,
     tmp_path: Path,
@@ -298,7 +300,6 @@ def test_an_extra_that_was_removed_meanwhile_is_not_taken_from_an_older_bundle(
     assert not (elsewhere[1] / "extras").exists()
 
 
-@pytest.mark.usefixtures("both")
 def test_a_forged_extra_in_a_bundle_is_refused(
     customer: Call, tmp_path: Path, elsewhere: tuple[str, Path], identity: str
 ) -> None:

@@ -132,19 +132,19 @@ class _Check:
         _demand_target(info, data)
         if is_catalogue:
             for extra in parse_catalogue(data).extras:
-                self._payloads.setdefault(extra.file.digest, (extra.file, extra.chunk_index))
+                self._payloads.setdefault(extra.chunk_index.digest, (extra.file, extra.chunk_index))
         else:
             self._release(parse_release(data))
 
     def _release(self, release: Release) -> None:
         self._releases.add((release.model, release.role, release.size, release.version))
         for part in (part for variant in release.variants for part in variant.parts):
-            self._payloads.setdefault(part.file.digest, (part.file, part.chunk_index))
+            self._payloads.setdefault(part.chunk_index.digest, (part.file, part.chunk_index))
         if release.tokenizer is not None:
             self._blobs.setdefault(release.tokenizer.digest, release.tokenizer)
 
     def _all_blobs(self) -> None:
-        indexes = {index.digest: index for _, index in self._payloads.values()}
+        indexes = {digest: index for digest, (_, index) in self._payloads.items()}
         files = [*self._blobs.values(), *indexes.values(), *(file for file, _ in self._payloads.values())]
         self._total_bytes = sum(file.length_bytes for file in files)
         self._report(Step("blobs", f"Reading {len(files)} blobs"))
