@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -16,10 +17,10 @@ from bbj_desktop.core.errors import DoesNotFitError, EngineMissingError, Publish
 from bbj_desktop.core.ownership import Ownership, decide_ownership
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.recommendation import Candidate, ReasonKind
-from bbj_desktop.core.release import Catalogue, ChunkIndex, Variant
+from bbj_desktop.core.release import Catalogue, ChunkIndex, Part, format_of
 from bbj_desktop.core.versions import InstalledVersion, Selection, version_key_of
 from bbj_desktop.services.meter import Meter
-from bbj_desktop.services.registry.client import blob_path
+from bbj_desktop.services.registry.client import Registry, blob_path
 from bbj_desktop.services.store.checking import digest_of_file
 from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.store.store import Store
@@ -85,24 +86,24 @@ def plan_install(context: Context, candidate: Candidate, cancel: Cancel) -> Inst
     registry = context.open_registry()
     try:
         registry.refresh(cancel)
-        index = registry.chunk_index(candidate.variant, cancel)
+        indexes = [registry.chunk_index(part, cancel) for part in candidate.variant.parts]
     finally:
         registry.close()
-    return _plan(context, store, candidate, index)
+    return _plan(context, store, candidate, indexes)
 
 
-def _plan(context: Context, store: Store, candidate: Candidate, index: ChunkIndex) -> InstallPlan:
-    destination = store.blob_path(index.file.digest)
-    shared = store.shared_file(index.file) is not None
-    missing = 0 if shared else bytes_missing(index, destination, donors_of(store))
-    room = 0 if shared else bytes_missing(index, destination)
+def _plan(context: Context, store: Store, candidate: Candidate, indexes: Sequence[ChunkIndex]) -> InstallPlan:
+    own = [index for index in indexes if store.shared_file(index.file) is None]
+    donors = donors_of(store)
+    missing = sum(bytes_missing(index, store.blob_path(index.file.digest), donors) for index in own)
+    room = _room(store, own)
     status = context.runtime(candidate.runtime).status()
     warnings = [reason.text for reason in candidate.reasons if reason.kind is ReasonKind.WARNING]
     return InstallPlan(
         candidate=candidate,
         key=version_key_of(candidate.release, candidate.variant.quantisation),
         to_fetch_bytes=missing,
-        here_bytes=index.file.length_bytes - missing,
+        here_bytes=candidate.variant.length_bytes - missing,
         disk_bytes=room,
         free_bytes=store.free_bytes(),
         folder=context.paths.store,
@@ -112,10 +113,15 @@ def _plan(context: Context, store: Store, candidate: Candidate, index: ChunkInde
     )
 
 
+def _room(store: Store, indexes: Iterable[ChunkIndex]) -> int:
+    """What files that no shared store has take on the store's volume, in bytes."""
+    return sum(bytes_missing(index, store.blob_path(index.file.digest)) for index in indexes)
+
+
 def _needs(store: Store, candidate: Candidate, room: int, status: RuntimeStatus) -> tuple[VolumeNeed, ...]:
     key = version_key_of(candidate.release, candidate.variant.quantisation)
     known = any(each.key == key and each.registration(status.name) is not None for each in store.versions())
-    length = candidate.variant.file.length_bytes
+    length = candidate.variant.length_bytes
     return needs_of(store.root, room, status, decide_ownership(status), length, registered=known)
 
 
@@ -153,8 +159,8 @@ def install(context: Context, plan: InstallPlan, report: Report, cancel: Cancel,
 def _bring(
     context: Context, store: Store, candidate: Candidate, report: Report, cancel: Cancel, *, force: bool
 ) -> tuple[InstalledVersion, int, bool]:
-    """The verified file and its record: (version, bytes fetched, whether it was there)."""
-    selection, release, variant = candidate.selection, candidate.release, candidate.variant
+    """The verified files and their record: (version, bytes fetched, whether they were there)."""
+    selection, variant = candidate.selection, candidate.variant
     registry = context.open_registry()
     try:
         report(Step("plan", "Reading the signed chunk list"))
@@ -162,37 +168,56 @@ def _bring(
         for remark in registry.remarks:
             report(remark)
         _refuse_withdrawn(selection, catalogue)
-        index = registry.chunk_index(variant, cancel)
-        destination = store.blob_path(variant.file.digest)
-        shared = _shared_file(store, variant, report, cancel)
-        room = 0 if shared is not None else bytes_missing(index, destination)
+        indexes = [registry.chunk_index(part, cancel) for part in variant.parts]
+        shared = [_shared_file(store, part, report, cancel) for part in variant.parts]
+        own = [index for index, place in zip(indexes, shared, strict=True) if place is None]
+        room = _room(store, own)
         store.check_space(room)
         if not force:  # what Ollama's copies take is known less surely than what our file takes
             check_needs(_needs(store, candidate, room, context.runtime(candidate.runtime).status()))
-        if shared is not None:
-            here = any(version.path == shared for version in store.versions())
-            return store.install(_record(context, selection, shared, registry.identity)), 0, here
-        report(Step("download", f"Downloading and verifying {release.title} {variant.quantisation}"))
-        path = blob_path(variant.file.digest)
-        limits, donors = limits_of(context), donors_of(store)
-        sources = registry.payload_sources(index)
-        fetched = fetch(sources, path, index, destination, report, cancel, limits=limits, donors=donors)
-        keep_index(index, destination, Disk())
-        report(Step("store", "Recording the verified version"))
-        version = store.install(_record(context, selection, destination, registry.identity))
+        known = {path for version in store.versions() for _, path in version.files}
+        fetched = sum(_fetch(context, store, registry, candidate, index, report, cancel) for index in own)
+        if own:
+            report(Step("store", "Recording the verified version"))
+        paths = [place or store.blob_path(part.file.digest) for place, part in zip(shared, variant.parts, strict=True)]
+        version = store.install(_record(context, selection, paths, registry.identity))
     finally:
         registry.close()
-    return version, fetched.bytes_fetched, room == 0
+    return version, fetched, not room and (bool(own) or known.issuperset(paths))
 
 
-def _shared_file(store: Store, variant: Variant, report: Report, cancel: Cancel) -> Path | None:
+def _fetch(
+    context: Context,
+    store: Store,
+    registry: Registry,
+    candidate: Candidate,
+    index: ChunkIndex,
+    report: Report,
+    cancel: Cancel,
+) -> int:
+    """Brings one file into the store. Returns the bytes that came over the wire."""
+    release, variant = candidate.release, candidate.variant
+    which = ""
+    if variant.adapter is not None:
+        which = ", the adapter" if index.file == variant.adapter.file else ", the base"
+    path, destination = blob_path(index.file.digest), store.blob_path(index.file.digest)
+    does = "Downloading and verifying" if bytes_missing(index, destination) else "Here already, verifying"
+    report(Step("download", f"{does} {release.title} {variant.quantisation}{which}"))
+    limits, donors = limits_of(context), donors_of(store)
+    sources = registry.payload_sources(index)
+    fetched = fetch(sources, path, index, destination, report, cancel, limits=limits, donors=donors)
+    keep_index(index, destination, Disk())
+    return fetched.bytes_fetched
+
+
+def _shared_file(store: Store, part: Part, report: Report, cancel: Cancel) -> Path | None:
     """The shared store's file, hashed here: who can write there needn't be trusted."""
-    path = store.shared_file(variant.file)
+    path = store.shared_file(part.file)
     if path is None:
         return None
     report(Step("verify", f"Reading {path.name} of the shared store"))
-    meter = Meter(report, variant.file.length_bytes)
-    if digest_of_file(path, variant.file, meter, cancel) == variant.file.digest:
+    meter = Meter(report, part.file.length_bytes)
+    if digest_of_file(path, part.file, meter, cancel) == part.file.digest:
         return path
     report(Remark(f"{path} isn't what was signed: the model is fetched instead.", level="warning"))
     return None
@@ -201,7 +226,8 @@ def _shared_file(store: Store, variant: Variant, report: Report, cancel: Cancel)
 def donors_of(store: Store) -> tuple[Donor, ...]:
     """The installed files whose chunks are known: an update takes from them what didn't change."""
     versions = (*store.versions(), *store.shared_versions())
-    indexes = ((version.path, recall_index(version.path)) for version in versions)
+    paths = dict.fromkeys(path for version in versions for _, path in version.files)
+    indexes = ((path, recall_index(path)) for path in paths)
     return tuple(Donor(path, index) for path, index in indexes if index is not None)
 
 
@@ -221,11 +247,14 @@ def _refuse_withdrawn(selection: Selection, catalogue: Catalogue) -> None:
             )
 
 
-def _record(context: Context, selection: Selection, path: Path, identity: str) -> InstalledVersion:
+def _record(context: Context, selection: Selection, paths: Sequence[Path], identity: str) -> InstalledVersion:
+    path, *adapters = paths
     return InstalledVersion(
+        format=format_of([selection.variant]),
         release=selection.offer.release,
         quantisation=selection.variant.quantisation,
         path=path,
+        adapter_path=adapters[0] if adapters else None,
         channel=selection.offer.channel,
         registry=identity,
         context_length=selection.context_length,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,12 +21,14 @@ from bbj_desktop.core.errors import (
     TransportError,
 )
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
+from bbj_desktop.core.release import ChunkIndex
 from bbj_desktop.core.versions import InstalledVersion
-from bbj_desktop.services.registry.client import blob_path
+from bbj_desktop.services.registry.client import Registry, blob_path
 from bbj_desktop.services.runtime.ollama_drift import Drift
 from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.store.store import Store
 from bbj_desktop.services.transfer.donors import keep_index
+from bbj_desktop.services.transfer.repair import Repaired as FileRepaired
 from bbj_desktop.services.transfer.repair import repair as repair_file
 
 log = logging.getLogger(__name__)
@@ -103,17 +106,40 @@ def _repair_files(
     registry = context.open_registry()
     try:
         report(Step("plan", "Reading the signed chunk list"))
-        index = registry.chunk_index(version.variant, cancel)
-        unload_everywhere(context, version, report)
+        indexes = [registry.chunk_index(part, cancel) for part, _ in version.files]
+        for each in _sharing(store, version):
+            unload_everywhere(context, each, report)
         report(Step("repair", f"Reading {version.key} and fetching what is damaged"))
-        limits, donors = limits_of(context), [each for each in donors_of(store) if each.path != version.path]
-        path = blob_path(version.variant.file.digest)
-        sources = registry.payload_sources(index)
-        done = repair_file(sources, path, index, version.path, report, cancel, limits=limits, donors=donors)
-        keep_index(index, version.path, Disk())
+        paths = [path for _, path in version.files]
+        done = [
+            _repair(context, store, registry, index, path, report, cancel)
+            for index, path in zip(indexes, paths, strict=True)
+        ]
     finally:
         registry.close()
-    return done.damaged_bytes, done.fetched_bytes
+    return sum(each.damaged_bytes for each in done), sum(each.fetched_bytes for each in done)
+
+
+def _repair(
+    context: Context,
+    store: Store,
+    registry: Registry,
+    index: ChunkIndex,
+    file: Path,
+    report: Report,
+    cancel: Cancel,
+) -> FileRepaired:
+    limits, donors = limits_of(context), [each for each in donors_of(store) if each.path != file]
+    path, sources = blob_path(index.file.digest), registry.payload_sources(index)
+    done = repair_file(sources, path, index, file, report, cancel, limits=limits, donors=donors)
+    keep_index(index, file, Disk())
+    return done
+
+
+def _sharing(store: Store, version: InstalledVersion) -> list[InstalledVersion]:
+    """The versions that one of a version's files belongs to, it among them: a base may serve several."""
+    files = {path for _, path in version.files}
+    return [each for each in store.versions() if files & {path for _, path in each.files}]
 
 
 def unload_everywhere(context: Context, version: InstalledVersion, report: Report) -> None:

@@ -229,6 +229,6 @@ def verify(context: Context, text: str, report: Report, cancel: Cancel) -> Insta
     """
     store = context.open_store()
     version = store.find(text)
-    report(Step("verify", f"Reading {version.path.name}"))
+    report(Step("verify", f"Reading {' and '.join(path.name for _, path in version.files)}"))
     store.verify(version.key, report, cancel)
     return version

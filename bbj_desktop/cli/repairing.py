@@ -22,8 +22,9 @@ def verify(session: Session) -> Outcome:
     digest = version.variant.file.digest
     drift = versions.drift_of(session.context, version)
     result = VerifyResult(version=VersionView.of(version), digest=digest, drift=drift)
-    length = format_bytes(version.variant.file.length_bytes)
-    return _with_drift(result, lambda screen: screen.line(f"{key} is as it was signed: {length}, {digest}"))
+    length = format_bytes(version.variant.length_bytes)
+    digests = " and ".join(part.file.digest for part in version.variant.parts)
+    return _with_drift(result, lambda screen: screen.line(f"{key} is as it was signed: {length}, {digests}"))
 
 
 def _with_drift(result: VerifyResult, show: Callable[[Screen], None]) -> Outcome:

@@ -108,7 +108,7 @@ def remove(session: Session) -> Outcome:
         actions.refuse_pinned(version)
     for version in found:
         state = ", active" if version.active else ""
-        session.screen.message(f"{format_bytes(version.variant.file.length_bytes)}  {version.key}{state}")
+        session.screen.message(f"{format_bytes(version.variant.length_bytes)}  {version.key}{state}")
     session.confirm("Remove it?" if len(found) == 1 else "Remove them?")
     removed = [
         session.work(lambda report, cancel, key=version.key: actions.remove(session.context, key, report, cancel))  # type: ignore[misc]
