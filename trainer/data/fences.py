@@ -33,6 +33,8 @@ class Fence:
 
 def fences(text: str) -> Iterator[Fence]:
     """The fenced blocks of a text, from top to bottom."""
+    if "```" not in text and "~~~" not in text:
+        return
     opening: re.Match[str] | None = None
     start, name = 0, ""
     code: list[str] = []
@@ -68,8 +70,10 @@ def fenced(code: str, language: str = "bbj") -> str:
 
 def _closes(line: str, fence: str) -> bool:
     stripped = line.strip(" \t")
+    if not stripped.startswith(fence):
+        return False
     indent = len(line) - len(line.lstrip(" "))
-    return indent <= 3 and len(stripped) >= len(fence) and set(stripped) == {fence[0]}  # noqa: PLR2004 - CommonMark's
+    return indent <= 3 and set(stripped) == {fence[0]}  # noqa: PLR2004 - CommonMark's
 
 
 def _language(opening: re.Match[str]) -> str:

@@ -211,7 +211,7 @@ _Label = TypeVar("_Label", bound=str)
 
 def _matches(label: _Label, several: Iterable[Marker], texts: Iterable[tuple[str, str, str]]) -> Iterable[Evidence]:
     """Each mark's first match in the texts (part, as it is, plain)."""
-    listed = list(texts)
+    listed = [(part, raw.lower(), plain.lower()) for part, raw, plain in texts]
     for marker in several:
         for part, raw, plain in listed:
             if line := marker.first_line(raw if marker.raw else plain):

@@ -44,7 +44,11 @@ class Marker(_Data):
     raw: bool = False
 
     def first_line(self, text: str) -> int:
-        """Line of its first match, from 1; 0 without one."""
+        """Line of its first match, from 1; 0 without one.
+
+        Args:
+            text: In lower case: to ignore case while searching takes thrice the time.
+        """
         match = _compiled(self.pattern).search(text)
         return text.count("\n", 0, match.start()) + 1 if match else 0
 
@@ -89,7 +93,11 @@ class Markers(_Data):
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.IGNORECASE | re.MULTILINE)
+    return re.compile(re.sub(r"\\.|[A-Z]+", lambda part: _lower(part[0]), pattern), re.MULTILINE)
+
+
+def _lower(part: str) -> str:
+    return part if part.startswith("\\") else part.lower()  # \S isn't \s
 
 
 @cache
