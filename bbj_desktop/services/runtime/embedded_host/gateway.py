@@ -10,6 +10,7 @@ and be sent keys by clients that say ``localhost``.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import hmac
 import json
@@ -36,6 +37,8 @@ READER_TIMEOUT_S = 60.0
 
 _ANSWER_TIMEOUT_S = 900.0
 _PIECE_BYTES = 64 * 1024
+_LINGER_S = 0.5
+_LINGER_PIECES = 64
 _POSTS = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/messages", "/infill"})
 _HEADERS = (
     ("Cache-Control", "no-store"),
@@ -269,6 +272,8 @@ class _Client:
         head = await self._event()
         if not isinstance(head, h11.Request):
             raise ConnectionResetError
+        if sum(len(name) + len(value) for name, value in head.headers) > MAX_HEADER_BYTES:
+            raise RefusalError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too long.")
         headers: dict[str, list[str]] = {}
         for name, value in head.headers:
             headers.setdefault(name.decode("ascii").lower(), []).append(value.decode("latin-1"))
@@ -335,6 +340,16 @@ class _Client:
             return
         error = {"message": str(refusal), "type": refusal.kind, "param": None, "code": int(refusal.status)}
         await self.say(refusal.status, {"error": error})
+        await self._linger()
+
+    async def _linger(self) -> None:
+        """Closing while bytes are unread would reset the connection, and the client never see why it was refused."""
+        self.writer.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_S):
+                for _ in range(_LINGER_PIECES):
+                    if not await self._reader.read(_PIECE_BYTES):
+                        return
 
     async def _send(self, event: Any) -> None:
         self.writer.write(self._http.send(event) or b"")
