@@ -104,7 +104,9 @@ class Context:
         if name == "ollama":
             from bbj_desktop.services.runtime.ollama import OllamaRuntime
 
-            return OllamaRuntime(self.settings.values.ollama_host, tls=self.ollama_tls())
+            return OllamaRuntime(
+                self.settings.values.ollama_host, tls=self.ollama_tls(), notes=self.paths.data / "ollama"
+            )
         from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
 
         lender = self.shared_engine() if self.settings.values.shared_engine else None

@@ -24,6 +24,7 @@ class Registration(BaseModel):
         aliases: Names that pointed to it when it was last activated.
         route: How it got there, e.g. ``create``; empty for ``embedded``.
         served_digest: Digest of the weights that the runtime says it serves; None when it doesn't tell.
+        verified: Whether we hashed the very bytes that the runtime reads; else they are as named by it.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -33,6 +34,7 @@ class Registration(BaseModel):
     aliases: tuple[str, ...] = ()
     route: str = ""
     served_digest: str | None = None
+    verified: bool = False
 
 
 class InstalledVersion(BaseModel):

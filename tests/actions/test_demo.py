@@ -11,7 +11,7 @@ import pytest
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.demo import DemoResult, run_demo
 from bbj_desktop.core.errors import Cancelled, InUseError
-from bbj_desktop.core.progress import Cancel, Event, Report, Step, silent
+from bbj_desktop.core.progress import Cancel, Event, Report, Step, Transfer, silent
 from tests.fakes.ollama import FakeOllama, Model
 from tests.fakes.published import customer
 
@@ -43,6 +43,7 @@ def test_stopped_while_ollama_makes_the_model_it_leaves_no_tag(
     context: Context, ollama: FakeOllama, tmp_path: Path
 ) -> None:
     cancel = Cancel()
+    steps: list[str] = []
 
     def stop_when_made() -> None:
         while len(ollama.models) == 1:
@@ -50,7 +51,10 @@ def test_stopped_while_ollama_makes_the_model_it_leaves_no_tag(
         cancel.cancel()
 
     def report(event: Event) -> None:
-        if isinstance(event, Step) and event.name == "create":
+        if isinstance(event, Step):
+            steps.append(event.name)
+        whole = isinstance(event, Transfer) and event.done_bytes == event.total_bytes
+        if whole and steps[-1] == "pull":  # only the small parts are still to come
             ollama.piece_s = 0.3
             threading.Thread(target=stop_when_made, daemon=True).start()
 

@@ -246,7 +246,7 @@ def test_when_ollama_stops_the_download_is_kept_and_registering_goes_on_later(
 def test_a_tag_that_was_made_but_not_recorded_is_removed_too(
     context: Context, ollama: FakeOllama, leave: Callable[[Context], object]
 ) -> None:
-    ollama.faults["/api/create"] = OllamaFault("drop", after=5)  # after "success", before the end of the stream
+    ollama.faults["/api/chat"] = OllamaFault("drop")  # the first question: the tag is there, and nobody noted it
     with pytest.raises(EngineCrashedError):
         install(context)
     assert list(ollama.models) == [KEY]

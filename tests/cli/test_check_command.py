@@ -52,6 +52,7 @@ def test_without_a_compiler_it_is_not_judged(
 
 def test_the_model_is_asked_three_times_to_mend(installed: Call, ollama: FakeOllama, compiler: Path) -> None:
     ollama.answer = _block("BAD")
+    ollama.requests.clear()  # the first question is asked when it is installed
     called = installed("ask", "--mend", "--compiler", compiler, "Print 1.")
     assert ollama.requests.count("POST /api/chat") == 4
     assert [f"attempt {number} of 3" in called.err for number in (1, 2, 3, 4)] == [True, True, True, False]

@@ -16,10 +16,16 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Literal, Self
+
+from tests.fakes.ollama_models import BrokenManifestError, FolderBlobs, FolderModels, Model, model_of
+from tests.fakes.ollama_pulling import Partial, PullError, pulled
+
+__all__ = ["FIELDS", "OPTIONS", "FakeOllama", "Fault", "Model"]
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _UPSTREAM_RUNNER = (0, 30)  # ollama.md:3 `From 0.30 on Ollama runs GGUFs with an upstream`
@@ -34,8 +40,9 @@ FIELDS: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {
     ("DELETE", "/api/delete"): (frozenset({"model"}), frozenset()),
     ("POST", "/api/chat"): (
         frozenset({"model", "messages", "options", "truncate", "stream"}),
-        frozenset({"keep_alive"}),
+        frozenset({"keep_alive", "_debug_render_only"}),
     ),
+    ("POST", "/api/pull"): (frozenset({"model", "insecure"}), frozenset()),
     ("POST", "/api/generate"): (frozenset({"model", "keep_alive"}), frozenset({"stream"})),
 }
 """What a request must and may have in its body."""
@@ -59,24 +66,6 @@ class Fault:
     times: int = 1
 
 
-@dataclass(frozen=True)
-class Model:
-    """What a manifest names."""
-
-    blob: str
-    template: str
-    system: str
-    parameters: Mapping[str, Any]
-    licences: tuple[str, ...]
-    adapter: str | None = None
-
-    @property
-    def digest(self) -> str:
-        parts = [self.blob, self.template, self.system, dict(self.parameters), self.licences, self.adapter]
-        text = json.dumps(parts, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
 @dataclass
 class FakeOllama:
     """A server on a loopback port.
@@ -96,14 +85,21 @@ class FakeOllama:
         tls: Speak https with this context.
         port: To listen on; 0 takes a free one.
         show_override: Fields that ``/api/show`` answers instead of the true ones.
+        folder: Where blobs and manifests lie; None keeps them in memory.
+        part_bytes: Length of the parts in which blobs are pulled.
+        service_user: It is another user's: what it didn't write itself it can't change.
+        own: Digests of the blobs that it wrote itself.
+        partials: What has arrived of unfinished pulls.
+        written_bytes: Of blobs, into its store.
+        rendered: What ``_debug_render_only`` shows instead of ChatML.
     """
 
     version: str = "0.33.0"
     answer: Sequence[str] = ("PRINT", ' "Hello', ' BBj"')
     answers: list[Sequence[str]] = field(default_factory=list)
     piece_s: float = 0.0
-    blobs: dict[str, bytes] = field(default_factory=dict)
-    models: dict[str, Model] = field(default_factory=dict)
+    blobs: MutableMapping[str, bytes] = field(default_factory=dict)
+    models: MutableMapping[str, Model] = field(default_factory=dict)
     loaded: set[str] = field(default_factory=set)
     requests: list[str] = field(default_factory=list)
     bodies: dict[str, Any] = field(default_factory=dict)
@@ -113,8 +109,20 @@ class FakeOllama:
     faults: dict[str, Fault] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
     port: int = 0
+    folder: Path | None = None
+    part_bytes: int = 100_000_000  # ollama.md:22 `blobs over 100 MB`
+    service_user: bool = False
+    own: set[str] = field(default_factory=set)
+    partials: dict[str, Partial] = field(default_factory=dict)
+    written_bytes: int = 0
+    rendered: str | None = None
 
     def __post_init__(self) -> None:
+        self._counting = threading.Lock()
+        if self.folder is not None:
+            blobs = FolderBlobs(self.folder)
+            self.blobs, self.models = blobs, FolderModels(self.folder, blobs)
+            self.models.prune()
         self.stopping = threading.Event()
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -133,6 +141,22 @@ class FakeOllama:
     @property
     def numbers(self) -> tuple[int, ...]:
         return tuple(int(part) for part in self.version.split("-")[0].split("."))
+
+    def count_written(self, count: int) -> None:
+        with self._counting:
+            self.written_bytes += count
+
+    def put_manifest(self, name: str, manifest: bytes) -> None:
+        if isinstance(self.models, FolderModels):
+            self.models.put(name, manifest)
+        else:
+            self.models[name] = model_of(manifest, self.blobs)
+
+    def drop_unnamed(self, model: Model) -> None:
+        """The layers of a deleted model that no other one names go with it."""
+        named = {digest for other in self.models.values() for digest in other.digests}
+        for digest in model.digests - named:
+            self.blobs.pop(digest, None)
 
     def stop(self) -> None:
         """Goes away as a server does that is ended."""
@@ -219,7 +243,10 @@ class _Handler(BaseHTTPRequestHandler):
         if call is None:
             fake.problems.append(f"unknown request: {method} {self.path}")
             return self._json(404, {"error": "unknown to the fake"})
-        return call(body)
+        try:
+            return call(body)
+        except BrokenManifestError:  # ollama.md:25 `a half-written manifest gives 500`
+            return self._json(500, {"error": "unexpected EOF"})
 
     def _calls(self) -> dict[tuple[str, str], Callable[[dict[str, Any]], None]]:
         return {
@@ -230,6 +257,7 @@ class _Handler(BaseHTTPRequestHandler):
             ("POST", "/api/show"): self._show,
             ("POST", "/api/create"): self._create,
             ("POST", "/api/copy"): self._copy,
+            ("POST", "/api/pull"): self._pull,
             ("DELETE", "/api/delete"): self._delete,
             ("POST", "/api/chat"): self._chat,
             ("POST", "/api/generate"): self._unload,
@@ -271,6 +299,8 @@ class _Handler(BaseHTTPRequestHandler):
         content = self._receive(int(self.headers["Content-Length"]))
         known = digest in self.fake.blobs
         true = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.fake.own.add(true)
+        self.fake.count_written(len(content))
         self.fake.blobs[true] = content  # ollama.md:20 `the bytes stay stored under their true digest`
         if true != digest:  # ollama.md:20 `wrong content 400`
             return self._json(400, {"error": f'digest mismatch, expected "{digest}", got "{true}"'})
@@ -363,6 +393,8 @@ class _Handler(BaseHTTPRequestHandler):
             return digest
         content = content[:-4] + b"COPY"
         served = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        self.fake.own.add(served)
+        self.fake.count_written(len(content))
         self.fake.blobs[served] = content
         return served
 
@@ -377,6 +409,7 @@ class _Handler(BaseHTTPRequestHandler):
             "template": model.template,
             "details": {"family": "llama"},
             "model_info": {},
+            "license": "\n".join(model.licences),
             "capabilities": ["completion"],
         }
         if model.system:
@@ -385,15 +418,41 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _copy(self, body: dict[str, Any]) -> None:
         # ollama.md:23 `leave the blobs intact`
-        if body["source"] not in self.fake.models:
-            return self._unknown(body["source"])
-        self.fake.models[body["destination"]] = self.fake.models[body["source"]]
+        models, source = self.fake.models, body["source"]
+        if source not in models:
+            return self._unknown(source)
+        if self._is_foreign(models[source]):  # ollama.md:26 `operation not permitted`
+            path = f"/models/blobs/{models[source].blob.replace(':', '-')}"
+            return self._json(500, {"error": f"chtimes {path}: operation not permitted"})
+        if isinstance(models, FolderModels):
+            models.copy(source, body["destination"])
+        else:
+            models[body["destination"]] = models[source]
         return self._empty(200)
 
     def _delete(self, body: dict[str, Any]) -> None:
-        if self.fake.models.pop(body["model"], None) is None:
+        model = self.fake.models.get(body["model"])
+        if model is None:
             return self._unknown(body["model"])
+        if self._is_foreign(model):  # ollama.md:26 `permission denied`
+            return self._json(500, {"error": f"remove /models/manifests/{body['model']}: permission denied"})
+        del self.fake.models[body["model"]]
+        self.fake.drop_unnamed(model)
         return self._empty(200)
+
+    def _is_foreign(self, model: Model) -> bool:
+        return self.fake.service_user and model.blob not in self.fake.own
+
+    def _pull(self, body: dict[str, Any]) -> None:
+        """ollama.md:23 `{"status":"pulling manifest"}`; ollama.md:15 `an error is the last line`."""
+
+        def lines() -> Iterator[dict[str, Any]]:
+            try:
+                yield from pulled(self.fake, body["model"], insecure=bool(body.get("insecure")))
+            except PullError as error:
+                yield {"error": str(error)}
+
+        self._stream(lines())
 
     def _unload(self, body: dict[str, Any]) -> None:
         # ollama.md:52 `unload`
@@ -414,6 +473,8 @@ class _Handler(BaseHTTPRequestHandler):
         if name not in self.fake.models:
             return self._unknown(name)
         self.fake.loaded.add(name)
+        if body.get("_debug_render_only") and self.fake.rewrites:  # ollama.md:48 `shows the rendered prompt`
+            return self._json(200, {"model": name, "_debug_info": {"rendered_template": self._rendered(body)}})
         words = sum(len(message["content"].split()) for message in body["messages"])
         # ollama.md:53 `4096 without VRAM`, and `truncate:false` refuses instead of cutting
         if words > options.get("num_ctx", 4096) and body.get("truncate") is False:
@@ -439,8 +500,22 @@ class _Handler(BaseHTTPRequestHandler):
             "eval_count": len(pieces),
             "eval_duration": len(pieces) * 50_000_000,
         }
+        if body.get("stream") is False:
+            message = {"role": "assistant", "content": "".join(pieces)}
+            return self._json(200, {**last, "message": message})
         self._stream([*lines, last])
         return None
+
+    def _rendered(self, body: dict[str, Any]) -> str:
+        """ChatML, whatever the template: Go's templates aren't known here."""
+        if self.fake.rendered is not None:
+            return self.fake.rendered
+        messages = list(body["messages"])
+        system = self.fake.models[body["model"]].system
+        if system and messages[0]["role"] != "system":
+            messages.insert(0, {"role": "system", "content": system})
+        turns = [f"<|im_start|>{each['role']}\n{each['content']}<|im_end|>\n" for each in messages]
+        return "".join(turns) + "<|im_start|>assistant\n"
 
     def _too_long(self, words: int, context: int) -> str:
         if not self.fake.rewrites:  # ollama.md:53 `in new versions`

@@ -16,6 +16,7 @@ from bbj_desktop.core.chat import ChatEvent, ChatRequest, Delta, Finished, Messa
 from bbj_desktop.core.errors import EngineRefusedError
 from bbj_desktop.core.progress import Cancel, Event, Transfer, silent
 from bbj_desktop.core.release import Prompt
+from bbj_desktop.core.routes import Route
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.runtime.ollama import OllamaRuntime
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
@@ -60,7 +61,7 @@ def target(request: pytest.FixtureRequest, gguf: Path) -> Iterator[Target]:
 
 
 def _target(address: str, gguf: Path) -> Iterator[Target]:
-    runtime = OllamaRuntime(address, options={"num_thread": 1})
+    runtime = OllamaRuntime(address, options={"num_thread": 1}, routes=[Route.CREATE])
     api = OllamaApi(runtime.address)
     before = api.tags()
     yield Target(runtime, api, installed(gguf), installed(gguf, version="2026.2"))

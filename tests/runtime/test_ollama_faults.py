@@ -23,7 +23,8 @@ from bbj_desktop.core.errors import (
     NotFoundError,
     StoreError,
 )
-from bbj_desktop.core.progress import Cancel, Event, Remark, Transfer, silent
+from bbj_desktop.core.progress import Cancel, Event, Remark, Step, Transfer, silent
+from bbj_desktop.core.routes import Route
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.runtime.ollama import OllamaRuntime
 from tests.fakes.installed import installed
@@ -40,7 +41,7 @@ def fake() -> Iterator[FakeOllama]:
 
 @pytest.fixture
 def runtime(fake: FakeOllama) -> Iterator[OllamaRuntime]:
-    runtime = OllamaRuntime(fake.address)
+    runtime = OllamaRuntime(fake.address, routes=[Route.CREATE])
     yield runtime
     runtime.close()
 
@@ -102,7 +103,7 @@ def test_something_else_at_the_address_isnt_taken_for_ollama() -> None:
 
 def test_too_old_a_version_is_named_with_the_one_needed() -> None:
     with FakeOllama(version="0.5.7") as fake:
-        runtime = OllamaRuntime(fake.address)
+        runtime = OllamaRuntime(fake.address, routes=[Route.CREATE])
         status = runtime.status()
         runtime.close()
     assert not status.available
@@ -113,7 +114,7 @@ def test_too_old_a_version_is_named_with_the_one_needed() -> None:
 
 def test_too_old_a_version_registers_nothing(version: InstalledVersion) -> None:
     with FakeOllama(version="0.5.7") as fake:
-        runtime = OllamaRuntime(fake.address)
+        runtime = OllamaRuntime(fake.address, routes=[Route.CREATE])
         with pytest.raises(EngineTooOldError):
             runtime.register(version, silent, Cancel())
         runtime.close()
@@ -127,7 +128,7 @@ def test_a_local_server_can_use_any_vendors_gpu(runtime: OllamaRuntime) -> None:
 @pytest.mark.parametrize(("version", "copies"), [("0.24.0", 1), ("0.30.0", 3), ("0.33.0-rc2", 3), ("0.0.0", 3)])
 def test_a_server_that_rewrites_files_is_known_to_need_more_disk(version: str, copies: int) -> None:
     with FakeOllama(version=version) as fake:
-        runtime = OllamaRuntime(fake.address)
+        runtime = OllamaRuntime(fake.address, routes=[Route.CREATE])
         assert runtime.status().copies == copies
         runtime.close()
 
@@ -162,7 +163,7 @@ def test_a_new_server_rewrites_the_file_which_is_said_and_recorded(
 
 def test_an_old_server_serves_the_signed_bytes(version: InstalledVersion) -> None:
     with FakeOllama(version="0.24.0") as fake:
-        runtime = OllamaRuntime(fake.address)
+        runtime = OllamaRuntime(fake.address, routes=[Route.CREATE])
         registration = runtime.register(version, silent, Cancel())
         runtime.close()
     assert registration.served_digest == version.variant.file.digest
@@ -207,9 +208,14 @@ def test_a_cancelled_create_is_mended_by_the_next_run(
 ) -> None:
     fake.faults["/api/create"] = Fault("hang", after=1)
     cancel = Cancel()
-    _cancel_soon(cancel)
+
+    def report(event: Event) -> None:
+        if isinstance(event, Step) and event.name == "upload":
+            _cancel_soon(cancel)
+
     with pytest.raises(Cancelled):
-        runtime.register(version, silent, cancel)
+        runtime.register(version, report, cancel)
+    fake.faults.clear()
     assert runtime.register(version, silent, Cancel()).tag in fake.models
 
 
@@ -461,7 +467,8 @@ def test_a_server_that_went_away_is_missing(version: InstalledVersion) -> None:
 def test_every_answer_of_the_fake_cites_a_line_that_says_so() -> None:
     root = Path(__file__).parents[2]
     facts = (root / "docs" / "ollama.md").read_text(encoding="utf-8").splitlines()
-    source = (root / "tests" / "fakes" / "ollama.py").read_text(encoding="utf-8")
+    fakes = sorted((root / "tests" / "fakes").glob("ollama*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in fakes)
     cited = re.findall(r"ollama\.md:(\d+) `([^`]+)`", source)
     assert len(cited) == len(re.findall(r"ollama\.md:\d", source)) > 15
     assert [(number, words) for number, words in cited if words not in facts[int(number) - 1]] == []

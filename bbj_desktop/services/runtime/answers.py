@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bbj_desktop.core.documents import explain
 from bbj_desktop.core.errors import EngineRefusedError
@@ -43,6 +43,24 @@ class Shown(_Said):
     system: str | None = None
     parameters: str | None = None
     modelfile: str | None = None
+
+
+class PullLine(_Said):
+    """A line of Ollama's ``/api/pull``."""
+
+    status: str | None = None
+    digest: str = ""
+    completed: int = 0
+
+
+class DebugInfo(_Said):
+    rendered_template: str | None = None
+
+
+class Rendered(_Said):
+    """Ollama's answer to a chat with ``_debug_render_only``; older versions ignore the wish and answer."""
+
+    debug: DebugInfo | None = Field(default=None, alias="_debug_info")
 
 
 class Choice(_Said):

@@ -7,11 +7,11 @@ import os
 import re
 import ssl
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from bbj_desktop.core.chat import ChatEvent, ChatRequest, Finished
+from bbj_desktop.core.chat import ChatEvent, ChatRequest, Finished, Message
 from bbj_desktop.core.engines import OLLAMA_ACCELERATORS, RuntimeStatus
 from bbj_desktop.core.errors import (
     BBjDesktopError,
@@ -23,12 +23,18 @@ from bbj_desktop.core.errors import (
     UserInputError,
 )
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
+from bbj_desktop.core.routes import Route, RouteDecision, choose_route, rewrites
 from bbj_desktop.core.versions import InstalledVersion, Registration, aliases_of
 from bbj_desktop.services.runtime.answers import ChatLine, read_answer
 from bbj_desktop.services.runtime.base import RunningModel
 from bbj_desktop.services.runtime.ollama_address import DEFAULT_ADDRESS, is_local, parse_ollama_host
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
-from bbj_desktop.services.runtime.ollama_release import chat_of, creation_of, differences_from, served_digest
+from bbj_desktop.services.runtime.ollama_link import RouteRefusedError
+from bbj_desktop.services.runtime.ollama_loopback import Blob
+from bbj_desktop.services.runtime.ollama_place import OllamaPlace
+from bbj_desktop.services.runtime.ollama_pull import sweep
+from bbj_desktop.services.runtime.ollama_release import chat_of, differences_from, served_digest
+from bbj_desktop.services.runtime.ollama_routes import RouteTaker
 from bbj_desktop.services.runtime.stopwatch import Stopwatch
 from bbj_desktop.services.runtime.weights import weights_of
 
@@ -36,7 +42,6 @@ MIN_VERSION = "0.9.0"
 """The oldest version that the releases are made for (the makers' own choice, "v0.9.x+"). ``files`` in ``/api/create``
 exists since 0.5.5, ``capabilities`` in ``/api/show`` since 0.6.4; measured were 0.24.0 and 0.33.0."""
 
-_REWRITES_FROM = (0, 30, 0)
 _SERVICE_MODELS = Path("/usr/share/ollama/.ollama/models")
 _NS = 1e-9
 _INSTALL_HINT = "Install it from ollama.com, or start it (ollama serve); or use the embedded engine."
@@ -53,6 +58,9 @@ class OllamaRuntime:
         tls: For an https address; None trusts what the operating system trusts.
         options: Ollama options for every chat, over the release's: ``{"num_thread": 1}``.
         environment: Where ``OLLAMA_MODELS`` is looked up.
+        notes: A folder of ours, for what is pending in Ollama's; without one no model is linked.
+        routes: Those that may be taken.
+        ask_first: Whether a newly registered version is asked a question.
     """
 
     def __init__(
@@ -62,6 +70,9 @@ class OllamaRuntime:
         tls: ssl.SSLContext | None = None,
         options: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] = os.environ,
+        notes: Path | None = None,
+        routes: Collection[Route] = tuple(Route),
+        ask_first: bool = True,
     ) -> None:
         self._tls = tls
         self._options = dict(options or {})
@@ -72,6 +83,10 @@ class OllamaRuntime:
             self.address = parse_ollama_host(address or DEFAULT_ADDRESS)
         except UserInputError as error:  # said by status(): a wrong address must not stop the program
             self.address, self._bad_address = str(address), error
+        self._notes = notes
+        self._routes = routes
+        self._ask_first = ask_first
+        self._place = OllamaPlace(self.address, environment)
 
     @property
     def name(self) -> Literal["ollama"]:
@@ -121,9 +136,22 @@ class OllamaRuntime:
             )
         return version
 
+    def decide(self, store: Path, *, adapter: bool, file_here: bool, streams: bool) -> RouteDecision:
+        """How a model would get into this Ollama, see ``choose_route``.
+
+        Args:
+            store: The folder of the store.
+            adapter: The model is a base with an adapter.
+            file_here: Its verified file is in the store.
+            streams: It could be handed on while it is fetched.
+        """
+        facts = self._place.facts(self._usable_version(), store, adapter=adapter, file_here=file_here, streams=streams)
+        return choose_route(facts)
+
     def register(self, version: InstalledVersion, report: Report, cancel: Cancel) -> Registration:
-        """As the Protocol says. The digest that Ollama serves is recorded, not demanded: new versions rewrite the
-        GGUF on ``create`` unless its metadata is already in their order.
+        """As the Protocol says, by the best route that works; where one turns out not to, by the next. Routes other
+        than ``create`` must end with the signed digest. With ``create`` the digest that Ollama serves is recorded, not
+        demanded: new versions rewrite the GGUF unless its metadata is already in their order.
 
         Raises:
             NotFoundError: The model file is gone.
@@ -134,39 +162,106 @@ class OllamaRuntime:
         cancel.check()
         self._usable_version()
         served = self._as_registered(version)
-        if served is None:
-            for part, path in version.files:
-                self._upload(version, part.file.digest, path, report, cancel)
-            self._create(version, report, cancel)
-            served = self._verify(version)
-        if served is not None and served != version.variant.file.digest:
-            report(Remark(f"Ollama rewrote the file of {version.key}: it serves {served}."))
         known = version.registration("ollama")
+        if served is not None and known is not None:
+            return known.model_copy(update={"tag": version.key, "served_digest": served})
+        route = self._take(version, report, cancel) if served is None else None
+        aliases = known.aliases if known is not None else ()
+        return self._registered(version, route, report, cancel).model_copy(update={"aliases": aliases})
+
+    def _take(self, version: InstalledVersion, report: Report, cancel: Cancel) -> Route:
+        """Raises EngineRefusedError when no route works."""
+        adapter = version.variant.adapter is not None
+        decision = self.decide(version.path.parent, adapter=adapter, file_here=True, streams=False)
+        routes = tuple(route for route in decision.routes if route in self._routes)
+        taker = self._taker()
+        for route in routes:
+            try:
+                taker.take(route, version, report, cancel)
+            except RouteRefusedError as error:
+                report(Remark(f"Not by {route}: {error}"))
+            else:
+                return route
+        raise EngineRefusedError(
+            f"There is no way by which this Ollama takes {version.key}: {' '.join(decision.explained())}",
+            hint="Install the release's whole variant, or use the embedded engine (--runtime embedded).",
+        )
+
+    def stream(
+        self, version: InstalledVersion, files: Mapping[str, Blob], report: Report, cancel: Cancel
+    ) -> Registration:
+        """Registers a version whose files aren't here: Ollama pulls them from us while they are fetched.
+
+        Args:
+            version: Its paths needn't lead to files.
+            files: Its files by digest; only verified bytes may come from them.
+
+        Raises:
+            EngineError, TransportError, TrustError: As ``register``, and what ``files`` raise.
+        """
+        self._usable_version()
+        if self._as_registered(version) is None:
+            self._taker().stream(version, files, report, cancel)
+        return self._registered(version, Route.STREAM, report, cancel)
+
+    def _taker(self) -> RouteTaker:
+        return RouteTaker(self._api, self._place.models, self._notes)
+
+    def _registered(
+        self, version: InstalledVersion, route: Route | None, report: Report, cancel: Cancel
+    ) -> Registration:
+        """Judges what Ollama serves now under the version's tag.
+
+        Args:
+            route: How it got there; None when it was there already and nobody noted how.
+        """
+        served = self._verify(version, exact=route not in (None, Route.CREATE))
+        signed = served == version.variant.file.digest
+        verified = signed and self._bytes_are_right(version, report, cancel)
+        if served is not None and not signed:
+            report(Remark(f"Ollama rewrote the file of {version.key}: it serves {served}."))
+        if self._ask_first:
+            self._try(version, report, cancel)
         return Registration(
             runtime="ollama",
             tag=version.key,
-            aliases=known.aliases if known else (),
-            route="create",
+            route=route.value if route is not None else "found",
             served_digest=served,
+            verified=verified,
         )
 
-    def _create(self, version: InstalledVersion, report: Report, cancel: Cancel) -> None:
-        report(Step("create", f"Registering {version.key} with Ollama"))
-        try:
-            for _ in self._api.create(creation_of(version), cancel):
-                cancel.check()
-        except EngineRefusedError as error:
-            if version.variant.adapter is None or not _is_about_adapters(error):
-                raise
-            raise EngineRefusedError(
-                f"This Ollama takes no adapters, which {version.key} has: {error.message}",
-                hint="Install the release's whole variant, or use the embedded engine (--runtime embedded).",
-            ) from error
+    def _bytes_are_right(self, version: InstalledVersion, report: Report, cancel: Cancel) -> bool:
+        """Hashes what Ollama stores, where we can read it. Says whether all of it was hashed.
 
-    def _upload(self, version: InstalledVersion, digest: str, path: Path, report: Report, cancel: Cancel) -> None:
-        if not self._api.has_blob(digest, cancel):
-            report(Step("upload", f"Handing {version.key} to Ollama"))
-            self._api.upload(path, digest, report, cancel)
+        Raises:
+            EngineMismatchError: Ollama's blob isn't what its name says; the tag goes.
+        """
+        said = [self._taker().hashed(part.file, report, cancel) for part, _ in version.files]
+        if False in said:
+            self._api.delete(version.key)
+            raise EngineMismatchError(
+                f"What Ollama keeps for {version.key} isn't what was signed: a file in its folder is damaged.",
+                hint="The tag was removed again. Remove Ollama's damaged model, then install the version again.",
+            )
+        return all(said)
+
+    def _try(self, version: InstalledVersion, report: Report, cancel: Cancel) -> None:
+        """Renders the release's example and asks a first question.
+
+        Raises:
+            EngineMismatchError: The prompt isn't the one of the training; the tag goes.
+            EngineError: No answer comes; the tag stays, and nothing points to it yet.
+        """
+        report(Step("try", f"Asking {version.key} a first question"))
+        try:
+            self._taker().check_rendering(version, cancel)
+        except EngineMismatchError:
+            self._api.delete(version.key)
+            raise
+        question = ChatRequest(messages=(Message(role="user", content="REM"),), max_tokens=1)
+        for _ in self.chat(version, question, cancel):
+            cancel.check()
+        cancel.check()
 
     def _as_registered(self, version: InstalledVersion) -> str | None:
         """The digest served under the version's tag, if everything there is as it should be."""
@@ -178,8 +273,11 @@ class OllamaRuntime:
         expected = {version.variant.file.digest, known.served_digest if known else None}
         return served if served in expected else None
 
-    def _verify(self, version: InstalledVersion) -> str | None:
+    def _verify(self, version: InstalledVersion, *, exact: bool) -> str | None:
         """Compares what Ollama shows with the release; what differs doesn't stay.
+
+        Args:
+            exact: The digest must be the signed one, too.
 
         Raises:
             EngineMismatchError: It differs.
@@ -188,13 +286,16 @@ class OllamaRuntime:
         if shown is None:
             raise EngineMismatchError(f"Ollama said that it created {version.key}, but it doesn't know it.")
         different = differences_from(version, shown)
+        served = served_digest(shown.get("modelfile", ""))
+        if exact and served != version.variant.file.digest:
+            different = ("the digest", *different)
         if different:
             self._api.delete(version.key)
             raise EngineMismatchError(
                 f"Ollama serves {version.key} with other parts than the release's: {', '.join(different)}.",
                 hint="The tag was removed again. Update Ollama and try again, or use the embedded engine.",
             )
-        return served_digest(shown.get("modelfile", ""))
+        return served
 
     def activate(self, version: InstalledVersion) -> tuple[str, ...]:
         """As the Protocol says. A name that somebody else gave to a model of theirs is left alone and isn't among the
@@ -214,6 +315,7 @@ class OllamaRuntime:
 
     def unregister(self, version: InstalledVersion, successor: InstalledVersion | None) -> None:
         tags = self._api.tags()
+        sweep(self._api, tags)
         if version.key not in tags:
             return
         heir = successor.key if successor is not None and successor.key in tags else None
@@ -256,10 +358,6 @@ class OllamaRuntime:
         self._api.unload(version.key)
 
 
-def _is_about_adapters(error: EngineRefusedError) -> bool:
-    return "adapter" in error.message.lower()
-
-
 def _finished(watch: Stopwatch, line: ChatLine) -> Finished:
     """From the numbers of the last line, durations in nanoseconds."""
     return Finished(
@@ -288,9 +386,9 @@ def _is_ours(alias: str, tags: Mapping[str, str], version: InstalledVersion) -> 
 
 
 def copies_of(version: str) -> int:
-    """How many copies of a file lie in Ollama's folder while it is registered: the upload; from 0.30 on also what
-    ``llama-quantize COPY`` writes, and at the peak a third (measured, ``docs/ollama.md``, first table)."""
-    return 1 if (0, 0, 0) < _numbers(version) < _REWRITES_FROM else 3
+    """How many copies of a file lie in Ollama's folder while ``create`` takes it over: the upload; where it is
+    rewritten also what ``llama-quantize COPY`` writes, and at the peak a third (measured, ``docs/ollama.md``)."""
+    return 3 if rewrites(version) else 1
 
 
 def is_too_old(version: str) -> bool:

