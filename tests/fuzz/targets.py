@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import socket
 import tempfile
 import threading
@@ -32,8 +33,8 @@ from bbj_desktop.services.registry.client import Registry
 from bbj_desktop.services.registry.known import RECORD, KnownRegistries, KnownRegistry
 from bbj_desktop.services.registry.root import describe_root
 from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
-from bbj_desktop.services.runtime.lending import OwnEngine
 from bbj_desktop.services.runtime.engine import EngineConfig
+from bbj_desktop.services.runtime.lending import OwnEngine
 from bbj_desktop.services.runtime.ollama import OllamaRuntime
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
 from bbj_desktop.services.runtime.ollama_release import differences_from, served_digest
@@ -47,6 +48,10 @@ from tests.fakes.installed import installed
 from tests.fakes.machines import machine, nvidia
 from tests.fakes.payload import index_of, payload
 from tests.fakes.registry import RegistrySimulator, make_release
+from trainer.data.formats import chatml, markdown, seed
+from trainer.data.labelling import infer
+from trainer.data.labels import load_labels
+from trainer.data.reading import read_examples
 
 Parse = Callable[[bytes], object]
 INDEX = index_of(payload(3))
@@ -365,6 +370,61 @@ runtime = "auto"
 context_length = 8192
 """
 
+# training data
+
+TRAINING_LABELS = b"""{"format": 1, "kind": "bbj-training-labels"}
+{"id": "a", "content_hash": "0", "generation": ["dwc"], "type": "completion", "state": "confirmed"}
+"""
+_CHAT = b'{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "```bbj\\na\\n```"}]}\n'
+_SEED = (
+    b'{"id": "a", "type": "completion", "generation": ["dwc"], "instruction": "q", "prefix": "p", "completion": "c"}\n'
+)
+_MIGRATION = b"""---
+title: T
+type: migration
+generation: [bbj-gui, dwc]
+---
+
+## Code
+
+### Before (vpro5)
+
+```bbj
+a
+```
+
+### After
+
+```bbj
+b
+```
+
+## Explanation
+
+Words.
+"""
+
+
+def _training_files() -> Sequence[bytes]:
+    return [_CHAT + _SEED, b"[" + _SEED + b"," + _CHAT + b"]", _MIGRATION]
+
+
+def _training_data(data: bytes) -> None:
+    """Whatever can be read, can be written and labelled."""
+    path = _folder() / "data"
+    path.write_bytes(data)
+    path.with_name("data.sidecar.jsonl").write_bytes(data)
+    for example in read_examples([path], lambda _: None):
+        infer(example)
+        json.dumps([seed.dump(example), chatml.dump(example), markdown.dump(example)]).encode()
+
+
+def _training_labels(data: bytes) -> None:
+    path = _folder() / "labels"
+    path.write_bytes(data)
+    load_labels(path)
+
+
 TARGETS: dict[str, Target] = {
     "gguf": Target(_gguf, lambda: [tiny_gguf(layers=1), tiny_gguf(layers=1, ggml_type=8, template=None)]),
     "release": Target(parse_release, _documents(make_release().model_dump_json())),
@@ -382,6 +442,8 @@ TARGETS: dict[str, Target] = {
     "timestamp": Target(_metadata("metadata/timestamp.json"), _content("metadata/timestamp.json")),
     "snapshot": Target(_metadata("metadata/1.snapshot.json"), _content("metadata/1.snapshot.json")),
     "targets": Target(_metadata("metadata/1.targets.json"), _content("metadata/1.targets.json")),
+    "training-data": Target(_training_data, _training_files),
+    "training-labels": Target(_training_labels, lambda: [TRAINING_LABELS]),
     "web": Target(_web, _partial_answers),
     "retry-after": Target(_retry_after, lambda: [b"120", b"Wed, 21 Oct 2026 07:28:00 GMT", b"0"]),
     "ollama-chat": Target(_ollama_chat, _chats),

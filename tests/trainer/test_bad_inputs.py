@@ -88,6 +88,12 @@ TABLE: dict[str, tuple[str, bytes, int, list[tuple[int, str, str]]]] = {
         1,
         [(1, "wrong-label", "'poem' is no type."), (1, "wrong-label", "['swing'] is no generation.")],
     ),
+    "half a character in a label": (
+        "x.jsonl",
+        b'{"type": ["\\ud800"], "output": "a"}\n',
+        1,
+        [(1, "wrong-label", "['\\ud800'] is no type.")],
+    ),
     "two outputs": (
         "x.jsonl",
         b'{"output": "a", "completion": "b"}\n',

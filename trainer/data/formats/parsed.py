@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,16 +80,25 @@ class Parsed:
             return None
         for name in wrong:
             value = self.fields.pop(name)
-            self.fields["extra"] = {**self.fields.get("extra", {}), name: value}
+            self.fields["extra"] = {**self.fields.get("extra", {}), name: _keepable(value)}
             self.say(
                 "wrong-label", "error", f"{shown(value)} is no {name.replace('_', ' ')}.", f"Use one of {LABELS[name]}."
             )
         return Example.of(**self.fields, source=source)
 
 
+def _keepable(value: Any) -> Any:
+    """The value, or its description where no file can hold it."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return ascii(value)
+    return value
+
+
 def shown(value: object, limit: int = 60) -> str:
     """A foreign value for a message: short, and on one line."""
-    text = repr(value)
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
