@@ -106,12 +106,15 @@ def take_what_is_here(
 
 
 def names_of_missing(source: BundleSource, digest: str, taken: Taken) -> tuple[str, ...]:
-    """The pieces that have what is missing of a file, with their volumes, for a person."""
+    """The pieces that have what is missing of a file, with their volumes, for a person; without pieces the file."""
+    if not taken.missing:
+        return ()
     ranges = [(offset, offset + chunk.length_bytes) for offset, chunk in taken.missing]
-    return tuple(
+    names = [
         f"volume {piece.volume}: {piece.path}" if piece.volume else piece.path
         for piece in source.pieces_with(digest, ranges)
-    )
+    ]
+    return tuple(names or [blob_path(digest)])
 
 
 def _take_chunks(
