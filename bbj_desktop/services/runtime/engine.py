@@ -24,6 +24,7 @@ from typing import IO, Any, Literal, Protocol
 from bbj_desktop.core.errors import EngineCrashedError, EngineError, EngineMissingError, EngineRefusedError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.services.runtime.engine_host import HostConfig, engine_host_command
+from bbj_desktop.services.runtime.starved import MemoryKills, Starved, memory_kills
 
 START_TIMEOUT_S = 900.0
 """Longest start: a large model on a slow disk takes minutes."""
@@ -117,6 +118,7 @@ class ChildEngine:
         self.key = key
         self.process = process
         self._log_file = log_file
+        self._kills = memory_kills()
 
     @property
     def alive(self) -> bool:
@@ -126,7 +128,9 @@ class ChildEngine:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(1.0)
         status = self.process.poll()
-        return None if status is None else crash(status, log_tail(self._log_file))
+        if status is None:
+            return None
+        return crash(status, log_tail(self._log_file), memory_kills().since(self._kills))
 
     def close(self) -> None:
         end(self.process)
@@ -147,6 +151,7 @@ def launch_child(state: Path, config: EngineConfig, cancel: Cancel) -> ChildEngi
         Cancelled: By ``cancel``.
     """
     key = secrets.token_urlsafe(32)
+    kills = memory_kills()
     process, log_file = _spawn(state)
     forget = cancel.on_cancel(process.kill)
     overdue = _Alarm(process)
@@ -154,7 +159,7 @@ def launch_child(state: Path, config: EngineConfig, cancel: Cancel) -> ChildEngi
         answer = _introduce(process, _host_config(config, key))
         cancel.check()
         if not answer.get("ready"):
-            error = _start_error(process, answer, config, log_file)
+            error = _start_error(process, answer, config, log_file, kills)
             raise overdue.error if overdue.rang else error  # noqa: TRY301 - the child is ended below, as for all others
     except BaseException:
         end(process)
@@ -248,7 +253,11 @@ def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:
 
 
 def _start_error(
-    process: subprocess.Popen[str], answer: dict[str, Any], config: EngineConfig, log_file: Path
+    process: subprocess.Popen[str],
+    answer: dict[str, Any],
+    config: EngineConfig,
+    log_file: Path,
+    kills: MemoryKills,
 ) -> EngineError:
     tail = log_tail(log_file)
     if answer.get("missing"):
@@ -262,7 +271,7 @@ def _start_error(
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_END_TIMEOUT_S)
     status = process.poll()
-    return crash(0 if status is None else status, tail)
+    return crash(0 if status is None else status, tail, memory_kills().since(kills))
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -290,16 +299,26 @@ _WHY = {
 }
 
 
-def crash(status: int, tail: str) -> EngineCrashedError:
+_WHY_KILLED: dict[Starved, tuple[str, str]] = {
+    "group": ("The system killed it: the memory limit of its container or service is used up.", _MORE_MEMORY),
+    "machine": ("The system killed it: the machine ran out of memory.", _MORE_MEMORY),
+    "no": ("Something killed it; the system counted no lack of memory.", "Ask again: it is started anew."),
+}
+
+
+def crash(status: int, tail: str, starved: Starved = "unknown") -> EngineCrashedError:
     """The error for an engine that ended.
 
     Args:
         status: As ``Popen.returncode``: negative for a signal.
         tail: The end of its log.
+        starved: Whether the system killed for lack of memory while it ran.
     """
     name = _signal_name(status)
     how = f"by {name}" if name else f"with status {status}"
     why, hint = _WHY.get(name, ("", _REPORT))
+    if name == "SIGKILL":
+        why, hint = _WHY_KILLED.get(starved, (why, hint))
     text = " ".join(part for part in (f"The embedded engine ended {how}.", why) if part)
     return EngineCrashedError(text + (f" Its last lines:\n{tail}\n" if tail else ""), hint=hint)
 
