@@ -155,6 +155,7 @@ def _declare_machine(commands: _Commands) -> None:
         "doctor", "machine:doctor", "check machine, registry, network, store and runtimes; say what to do"
     )
     doctor.add_argument("--online", action="store_true", help="ask the registry even where update checks are off")
+    doctor.add_argument("--bundle", metavar="FILE", help="write what was found, settings and logs into one ZIP archive")
     recommend = commands.add("recommend", "recommend:recommend", "show what this machine should get, and why")
     recommend.add_argument("--profile", metavar="FILE", help="decide for the machine of this saved profile")
     recommend.add_argument("--save-profile", metavar="FILE", help="save this machine's profile for somebody else")

@@ -21,6 +21,7 @@ from bbj_desktop.actions.login import Login
 from bbj_desktop.actions.ollama import OllamaState
 from bbj_desktop.actions.purging import Ours
 from bbj_desktop.actions.registering import RegistryView
+from bbj_desktop.actions.reporting import ReportFile
 from bbj_desktop.actions.space import VolumeNeed
 from bbj_desktop.cli.screen import JSON_FORMAT
 from bbj_desktop.core.chat import Statistics
@@ -184,12 +185,16 @@ class DoctorResult(_Result):
     """Attributes:
     worst: The gravest state among the findings.
     log_file: Where the log is written.
+    bundle: The archive that was written, or null.
+    bundle_files: What is in it, each with ``name``, ``about``, ``size_bytes``.
     """
 
     worst: Literal["ok", "note", "warning", "error"]
     findings: tuple[Finding, ...]
     profile: HardwareProfile
     log_file: Path
+    bundle: Path | None = None
+    bundle_files: tuple[ReportFile, ...] = ()
 
 
 class RoleView(_Result):
