@@ -20,6 +20,7 @@ from bbj_desktop.services.transfer.sources import open_source
 from tests.fakes.certificates import loopback_tls
 from tests.fakes.payload import index_of, payload
 from tests.fakes.release_server import Fault, ReleaseServer
+from tests.fakes.tunnel import tunnels
 
 CONTENT = payload(290)
 QUICK = Network(proxy=DIRECT, connect_timeout_s=5.0, stall_timeout_s=0.5)
@@ -56,6 +57,22 @@ def test_every_byte_comes_in_order_when_encrypted(tmp_path: Path) -> None:
     context, authority = loopback_tls(tmp_path)
     with ReleaseServer({"blob": CONTENT}, tls=context) as server:
         assert read(server.address, Network(proxy=DIRECT, ca_file=authority)) == CONTENT
+
+
+def test_every_byte_comes_in_order_through_a_proxy(tmp_path: Path) -> None:
+    context, authority = loopback_tls(tmp_path)
+    with ReleaseServer({"blob": CONTENT}, tls=context) as server, tunnels() as proxy:
+        assert read(server.address, Network(proxy=proxy.address, no_proxy=(), ca_file=authority)) == CONTENT
+        assert proxy.asked
+
+
+def test_every_byte_comes_in_order_through_an_encrypted_proxy(tmp_path: Path) -> None:
+    context, authority = loopback_tls(tmp_path)
+    with ReleaseServer({"blob": CONTENT}, tls=context) as server, tunnels() as proxy:
+        proxy.socket = context.wrap_socket(proxy.socket, server_side=True)
+        address = proxy.address.replace("http://", "https://")
+        assert read(server.address, Network(proxy=address, no_proxy=(), ca_file=authority)) == CONTENT
+        assert proxy.asked
 
 
 def test_an_answer_of_unknown_length_is_read_to_its_end(server: ReleaseServer) -> None:

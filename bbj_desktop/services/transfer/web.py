@@ -368,9 +368,10 @@ def _socket_of(response: httpx.Response) -> socket.socket | None:
     stream = response.extensions.get("network_stream")
     if stream is None or "transfer-encoding" in response.headers:
         return None
-    found = stream.get_extra_info("socket")
-    wrapped = stream.get_extra_info("ssl_object") is not None and not isinstance(found, ssl.SSLSocket)  # TLS in TLS
-    return found if isinstance(found, socket.socket) and not wrapped else None
+    found, encrypted = stream.get_extra_info("socket"), stream.get_extra_info("ssl_object")
+    if isinstance(encrypted, ssl.SSLObject):  # TLS within the TLS of an https:// proxy; that one's is the socket's own
+        return None
+    return found if isinstance(found, socket.socket) else None
 
 
 def drop(response: httpx.Response) -> None:
@@ -446,7 +447,7 @@ def make_client(network: Network, context: ssl.SSLContext) -> httpx.Client:
     return httpx.Client(
         verify=context,
         timeout=timeout,
-        proxy=network.proxy if explicit else None,
+        proxy=_proxy(network.proxy, context) if network.proxy is not None and explicit else None,
         mounts=passed_by,
         trust_env=network.proxy is None,
         headers={
@@ -455,6 +456,11 @@ def make_client(network: Network, context: ssl.SSLContext) -> httpx.Client:
             "accept-encoding": "identity",
         },
     )
+
+
+def _proxy(address: str, context: ssl.SSLContext) -> httpx.Proxy:
+    """An encrypted proxy shows a certificate, too: it is judged as those of servers are."""
+    return httpx.Proxy(address, ssl_context=context if address.lower().startswith("https:") else None)
 
 
 def _patterns(network: Network) -> Iterator[str]:
