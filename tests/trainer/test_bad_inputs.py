@@ -312,6 +312,23 @@ def test_a_file_whose_reading_fails_is_said() -> None:
     assert (examples, [each.code for each in found]) == ([], ["unreadable"])
 
 
+@pytest.mark.parametrize("name", ["x.json", "x.jsonl"])
+def test_many_examples_are_never_held_at_once(name: str, tmp_path: Path) -> None:
+    row = json.dumps({"instruction": "q", "output": "x" * 4000})
+    rows = (row.replace("q", f"q{number}", 1) for number in range(2000))
+    text = "[\n" + ",\n".join(rows) + "\n]" if name == "x.json" else "\n".join(rows)
+    (tmp_path / name).write_text(text)
+    del text
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in read_examples([tmp_path], lambda _: None))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 2000
+    assert peak < 4 * 2**20 < (tmp_path / name).stat().st_size
+
+
 def test_hidden_files_and_sidecars_arent_read(tmp_path: Path) -> None:
     for name in (".hidden.jsonl", "x.jsonl.sidecar.jsonl", "sidecar.jsonl", "x.jsonl"):
         (tmp_path / name).write_bytes(GOOD if name != "x.jsonl.sidecar.jsonl" else b'{"format":1,"kind":"k"}')
