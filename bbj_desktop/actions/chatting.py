@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bbj_desktop.actions.connecting import connected_versions
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import refuse_drifted
 from bbj_desktop.core.chat import ChatEvent, ChatRequest, Delta, Message
@@ -71,12 +72,24 @@ def open_conversation(context: Context, text: str | None = None) -> Conversation
         EngineMissingError: No runtime that knows the version can be used now.
         EngineMismatchError: Somebody changed the version in Ollama.
     """
-    store = context.open_store()
-    version = store.find(text) if text else _active_chat(store.versions())
+    version = _version_for(context, text)
     runtime = _runtime_for(context, version)
     if runtime.name == "ollama":
         refuse_drifted(context, version)
     return Conversation(version, runtime)
+
+
+def _version_for(context: Context, text: str | None) -> InstalledVersion:
+    """An installed version; else one of an Ollama that this machine is connected with."""
+    store = context.open_store()
+    try:
+        return store.find(text) if text else _active_chat(store.versions())
+    except NotFoundError:
+        connected = [version for version in connected_versions(context) if text in (None, version.key)]
+        chats = [version for version in connected if text or version.release.role is Role.CHAT]
+        if not chats:
+            raise
+        return max(chats, key=lambda version: version.variant.architecture.parameters)
 
 
 def _active_chat(versions: tuple[InstalledVersion, ...]) -> InstalledVersion:

@@ -8,15 +8,16 @@ from types import MappingProxyType
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.machine import read_profile
 from bbj_desktop.core import reasons as say
-from bbj_desktop.core.engines import RuntimeStatus, assumed_engines
+from bbj_desktop.core.engines import OLLAMA_ACCELERATORS, RuntimeStatus, assumed_engines
 from bbj_desktop.core.errors import EngineMissingError, NotFoundError
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.judging import pick_runtime, with_kinds_in_order
 from bbj_desktop.core.progress import Cancel, Report, Step, silent
 from bbj_desktop.core.recommend import HardwareTables, judge, load_tables
 from bbj_desktop.core.recommend import recommend as decide
-from bbj_desktop.core.recommendation import Candidate, Recommendation, Wishes
+from bbj_desktop.core.recommendation import Candidate, ReasonKind, Recommendation, Wishes
 from bbj_desktop.core.release import Offer, Offering, TierTable, Variant
 from bbj_desktop.core.tiers import load_tiers
 from bbj_desktop.resources import resource
@@ -55,7 +56,7 @@ def recommend(
     report(Step("detect", "Looking at this machine"))
     machine = profile or context.profile()
     if profile is None:
-        runtimes = tuple(runtime.status() for runtime in context.runtimes())
+        machine, runtimes = _elsewhere(context, machine, tuple(runtime.status() for runtime in context.runtimes()))
         here = context.open_store().held_bytes()
     else:
         runtimes, here = assumed_engines(profile, wishes.runtime), {}
@@ -74,6 +75,31 @@ def recommend(
     if profile is not None:
         recommendation = _with_assumption(recommendation, runtimes, wishes)
     return Recommended(profile=machine, runtimes=runtimes, offering=offering, recommendation=recommendation, here=here)
+
+
+def _elsewhere(
+    context: Context, machine: HardwareProfile, runtimes: tuple[RuntimeStatus, ...]
+) -> tuple[HardwareProfile, tuple[RuntimeStatus, ...]]:
+    """Where an Ollama on another machine would run the model and that machine's profile was saved: that profile with
+    this machine's volumes, where the files go. Raises what ``read_profile`` raises."""
+    path = context.settings.values.ollama_profile
+    wanted = context.settings.values.runtime
+    engine = pick_runtime(runtimes, None if wanted == "auto" else wanted)
+    if path is None or engine is None or engine.local or not engine.available:
+        return machine, runtimes
+    there = read_profile(path).model_copy(update={"volumes": machine.volumes})
+    known = engine.model_copy(update={"accelerators": OLLAMA_ACCELERATORS})
+    return there, tuple(known if each is engine else each for each in runtimes)
+
+
+def _unless_unknown(candidate: Candidate, runtimes: tuple[RuntimeStatus, ...]) -> Candidate:
+    """What a machine can't run of which nothing is known isn't refused: it is said."""
+    engine = next((each for each in runtimes if each.name == candidate.runtime), None)
+    against = [reason.code for reason in candidate.reasons if reason.kind is ReasonKind.WARNING]
+    unknown = engine is not None and engine.available and engine.accelerators is None
+    if candidate.can_run or not unknown or any(code in ("engine_missing", "disk_short") for code in against):
+        return candidate
+    return candidate.model_copy(update={"can_run": True})
 
 
 def _with_assumption(
@@ -155,6 +181,7 @@ def choose(recommended: Recommended, wishes: Wishes) -> Candidate:
         concurrency=wishes.concurrency,
         here=recommended.here,
     )
+    candidate = _unless_unknown(candidate, recommended.runtimes)
     return candidate if candidate.can_run else _with_a_way_out(candidate, recommended)
 
 

@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 
 from bbj_desktop.actions.chatting import Conversation, open_conversation
+from bbj_desktop.actions.connecting import connected_versions
 from bbj_desktop.actions.versions import list_versions
 from bbj_desktop.cli.checking import answer_checked
 from bbj_desktop.cli.describe import statistics_line
@@ -56,7 +57,8 @@ def chat(session: Session) -> Outcome:
 
 def _open(session: Session) -> Conversation:
     text = session.arguments.model
-    key = find_installed(list_versions(session.context), text).key if text else None
+    here = (*list_versions(session.context), *connected_versions(session.context)) if text else ()
+    key = find_installed(here, text).key if text else None
     offer_ollama(session)
     return open_conversation(session.context, key)
 

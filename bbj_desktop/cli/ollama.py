@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bbj_desktop.actions import connecting
 from bbj_desktop.actions.ollama import (
     OllamaState,
     could_start,
@@ -11,7 +12,13 @@ from bbj_desktop.actions.ollama import (
     start_ollama,
     stop_ollama,
 )
-from bbj_desktop.cli.results import OllamaStartResult, OllamaStatusResult, OllamaStopResult
+from bbj_desktop.cli.results import (
+    ConnectResult,
+    OllamaStartResult,
+    OllamaStatusResult,
+    OllamaStopResult,
+    VersionView,
+)
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.errors import Cancelled
@@ -61,6 +68,20 @@ def stop(session: Session) -> Outcome:
     if stopped is not None:
         text = f"Ollama at {stopped.address} (process {stopped.pid}) has ended."
     return Outcome(OllamaStopResult(stopped=stopped), lambda screen: screen.line(text))
+
+
+def connect(session: Session) -> Outcome:
+    """Uses what the Ollama of the settings has already."""
+    found = session.work(lambda report, cancel: connecting.connect(session.context, report, cancel))
+    address = session.context.runtime("ollama").status().address
+    result = ConnectResult(address=address, versions=tuple(map(VersionView.of, found)))
+
+    def show(screen: Screen) -> None:
+        for version in result.versions:
+            screen.line(f"{version.key} at {address} is as it was signed; its bytes are as named by that Ollama.")
+        screen.line("Talk to it: bbj-desktop chat")
+
+    return Outcome(result, show)
 
 
 def offer_ollama(session: Session) -> StartedOllama | None:

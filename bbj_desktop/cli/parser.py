@@ -195,6 +195,13 @@ def _declare_versions(commands: _Commands) -> None:
     rollback.add_argument(
         "slot", nargs="?", metavar="MODEL", help="bbj-coder:7b or bbj-coder; default: the one that can go back"
     )
+    commands.add(
+        "connect",
+        "ollama:connect",
+        "use what an Ollama elsewhere has already, without installing anything",
+        description="Looks at the Ollama of --ollama-host for versions that the registry offers, compares them with\n"
+        "what was signed, and uses them from now on. Nothing is downloaded, nothing there is changed.",
+    )
     pin = commands.add("pin", "versions:pin", "keep a version: no removal, no update in its place")
     unpin = commands.add("unpin", "versions:unpin", "lift the pin of a version")
     for parser in (pin, unpin):

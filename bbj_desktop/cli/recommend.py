@@ -24,7 +24,8 @@ def recommend(session: Session) -> Outcome:
         profile = profile or session.work(lambda _report, _cancel: machine.detect(session.context))
         machine.save_profile(profile, Path(arguments.save_profile))
         session.screen.message(f"The profile is in {arguments.save_profile}.")
-    wishes = wishes_of(session).model_copy(update={"concurrency": arguments.concurrency})
+    wishes = wishes_of(session)
+    wishes = wishes.model_copy(update={"concurrency": max(wishes.concurrency, arguments.concurrency)})
     found = with_registry(
         session,
         lambda: session.work(
@@ -45,6 +46,7 @@ def wishes_of(session: Session) -> Wishes:
         quantisation=arguments.quantisation and arguments.quantisation.upper(),
         context_length=values.context_length,
         runtime=None if values.runtime == "auto" else values.runtime,
+        concurrency=values.ollama_users,
     )
 
 

@@ -169,6 +169,16 @@ class OllamaStatusResult(OllamaState):
     """What is known about the Ollama of the settings."""
 
 
+class ConnectResult(_Result):
+    """Attributes:
+    address: The Ollama's.
+    versions: What it has and this machine uses from now on; their ``path`` leads to no file.
+    """
+
+    address: str
+    versions: tuple[VersionView, ...]
+
+
 class OllamaStartResult(_Result):
     started: StartedOllama
 
@@ -799,6 +809,7 @@ RESULTS: dict[str, type[BaseModel]] = {
     "extras fetch": ExtrasFetchResult,
     "bundle export": BundleExportResult,
     "bundle import": BundleImportResult,
+    "connect": ConnectResult,
     "ollama status": OllamaStatusResult,
     "ollama start": OllamaStartResult,
     "ollama stop": OllamaStopResult,

@@ -336,7 +336,7 @@ def engines_assumed(engine: str, *, chosen: bool) -> Reason:
 def hardware_unknown(runtime: RuntimeStatus) -> Reason:
     text = (
         f"Ollama runs on another machine ({runtime.address or 'its address'}): what it has isn't known, so this "
-        "machine's hardware stands in for it."
+        "machine's hardware stands in for it. With its saved profile it would be known: --ollama-profile FILE"
     )
     return _reason(ReasonKind.WARNING, "remote_hardware_unknown", text, address=runtime.address)
 

@@ -157,6 +157,22 @@ class Settings:
         limits=(1024, 65535),
         help="the port of that address on this machine",
     )
+    ollama_profile: Path | None = _declare(
+        "path",
+        None,
+        "BBJ_DESKTOP_OLLAMA_PROFILE",
+        flag="--ollama-profile",
+        help="saved profile of the machine on which an Ollama elsewhere runs (recommend --save-profile)",
+    )
+    ollama_users: int = _declare(
+        "count",
+        1,
+        "BBJ_DESKTOP_OLLAMA_USERS",
+        flag="--ollama-users",
+        unit="conversations",
+        limits=(1, 64),
+        help="conversations at once that the model shall serve: each needs a KV cache of its own",
+    )
     start_ollama: Literal["ask", "yes", "no"] = _declare(
         "choice",
         "ask",

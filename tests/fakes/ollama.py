@@ -84,6 +84,7 @@ class FakeOllama:
         abandoned: Answers that the client cut.
         tls: Speak https with this context.
         port: To listen on; 0 takes a free one.
+        host: Likewise; an address of this machine.
         show_override: Fields that ``/api/show`` answers instead of the true ones.
         folder: Where blobs and manifests lie; None keeps them in memory.
         part_bytes: Length of the parts in which blobs are pulled.
@@ -109,6 +110,7 @@ class FakeOllama:
     faults: dict[str, Fault] = field(default_factory=dict)
     tls: ssl.SSLContext | None = None
     port: int = 0
+    host: str = "127.0.0.1"
     folder: Path | None = None
     part_bytes: int = 100_000_000  # ollama.md:22 `blobs over 100 MB`
     service_user: bool = False
@@ -131,7 +133,7 @@ class FakeOllama:
     @property
     def address(self) -> str:
         scheme = "http" if self.tls is None else "https"
-        return f"{scheme}://127.0.0.1:{self._server.server_address[1]}"
+        return f"{scheme}://{self.host}:{self._server.server_address[1]}"
 
     @property
     def rewrites(self) -> bool:
@@ -190,7 +192,7 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, fake: FakeOllama) -> None:
         self.fake = fake
-        super().__init__(("127.0.0.1", fake.port), _Handler)
+        super().__init__((fake.host, fake.port), _Handler)
         if fake.tls is not None:
             self.socket = fake.tls.wrap_socket(self.socket, server_side=True)
 
