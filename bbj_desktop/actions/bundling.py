@@ -348,6 +348,8 @@ class _Export:
         return self._from_the_nearest(index, write)
 
     def _write_pieces(self) -> int:
+        if not self._bundle.pieces:
+            return 0
         meter = Meter(self._report, sum(piece.length_bytes for piece in self._bundle.pieces))
         indexes = {index.file.digest: index for index in self._snapshot.indexes}
         done = fetched = 0
@@ -444,7 +446,7 @@ def import_bundle(
     offers = registry.all_offers(channel, cancel, app_version=context.app_version)
     wanted = _in_bundle(source, offers)
     indexes = [[registry.chunk_index(part, cancel) for part in variant.parts] for _, variant in wanted]
-    extras = ExtrasImport.plan(source, registry, channel, extras_folder or context.paths.data / "extras", cancel)
+    extras = ExtrasImport.plan(source, registry, channel, extras_folder or context.paths.extras, cancel)
     for release, _ in wanted:
         registry.tokenizer(release, cancel)
     report(Step("mirror", "Keeping the signed metadata"))

@@ -32,10 +32,16 @@ class Paths:
     temporary: Path
     runtime: Path
 
+    @property
+    def extras(self) -> Path:
+        """Installers and IDE extensions that were fetched or imported; below ``data``."""
+        return self.data / "extras"
+
     def all_folders(self) -> tuple[Path, ...]:
         """Every folder that the program fills. The data folder itself isn't among them: somebody may have named one
         that holds other things too."""
-        return (self.store, self.registries, self.temporary, self.runtime, self.cache, self.config, self.logs)
+        data = (self.store, self.registries, self.extras, self.temporary)
+        return (*data, self.runtime, self.cache, self.config, self.logs)
 
     def shells(self) -> tuple[Path, ...]:
         """Folders around these that are ours when nothing else is in them, inner ones first."""

@@ -40,7 +40,7 @@ def _show_list(screen: Screen, result: ExtrasListResult, hint: str) -> None:
 def fetch(session: Session) -> Outcome:
     """Downloads extras into a folder."""
     arguments = session.arguments
-    folder = place(arguments.folder) if arguments.folder else session.context.paths.data / "extras"
+    folder = place(arguments.folder) if arguments.folder else session.context.paths.extras
     fetched = with_registry(
         session,
         lambda: session.work(

@@ -9,7 +9,7 @@ from typing import TypeVar
 from bbj_desktop.actions import registering
 from bbj_desktop.actions.registering import RegistryView
 from bbj_desktop.cli.session import Session
-from bbj_desktop.core.errors import NoTrustedRootError, SignatureError
+from bbj_desktop.core.errors import NoTrustedRootError, SignatureError, UserInputError
 from bbj_desktop.services.configuration import full_address
 from bbj_desktop.services.registry.root import RootDescription
 
@@ -73,6 +73,11 @@ def agree(session: Session, root: bytes, fingerprint: str | None) -> RootDescrip
         _compare(description, fingerprint)
     else:
         show_root(session.screen.message, description)
+        if not (session.yes or session.interactive):
+            raise UserInputError(
+                "Somebody has to compare this fingerprint, and there is nobody to ask.",
+                hint="Add --fingerprint DIGEST, as the registry's makers told it.",
+            )
         session.confirm("Is this the fingerprint that you were given?")
     return description
 
