@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bbj_desktop.actions import chatting, installing, recommending, repairing, updating, versions
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.paths import paths_for
 from bbj_desktop.core.chat import Delta
-from bbj_desktop.core.errors import DigestError, TrustError
-from bbj_desktop.core.progress import Cancel, silent
+from bbj_desktop.core.errors import Cancelled, DigestError, TrustError
+from bbj_desktop.core.progress import Cancel, Event, Step, silent
 from bbj_desktop.core.recommendation import Wishes
 from bbj_desktop.core.release import Role
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.registry.layout import blob_path
 from tests.fakes.adapter_makers import AdapterMakers
 from tests.fakes.ollama import FakeOllama
+from tests.fakes.published import trust
 from tests.fakes.release_server import Fault, ReleaseServer
 
 ADAPTER = Wishes(roles=(Role.CHAT,), size="7b", quantisation="Q4_0_LORA")
@@ -114,6 +117,20 @@ def test_an_adapter_that_was_forged_stops_the_install_and_keeps_the_base(
         installing.install(context, plan, silent, Cancel())
     assert versions.list_versions(context) == ()
     assert _plan(context).to_fetch_bytes <= adapter.file.length_bytes
+
+
+def test_an_install_that_was_stopped_at_the_adapter_goes_on_there(context: Context) -> None:
+    plan, cancel = _plan(context), Cancel()
+
+    def stop_at_the_adapter(event: Event) -> None:
+        if isinstance(event, Step) and "the adapter" in event.text:
+            cancel.cancel()
+
+    with pytest.raises(Cancelled):
+        installing.install(context, plan, stop_at_the_adapter, cancel)
+    adapter = plan.candidate.variant.own_file.length_bytes
+    assert _plan(context).to_fetch_bytes == adapter
+    assert _install(context).fetched_bytes == adapter
 
 
 # -- keeping
@@ -216,6 +233,23 @@ def test_a_store_that_moved_finds_both_files(context: Context, tmp_path: Path) -
     context.paths.store.rename(moved)
     (version,) = context.open_store().__class__(moved).versions()
     assert [path.parent for _, path in version.files] == [moved / "blobs"] * 2
+
+
+def test_a_shared_base_serves_and_the_adapter_is_ones_own(context: Context, makers: AdapterMakers) -> None:
+    theirs = _install(context).version
+    _publish_second(makers)
+    values = replace(context.settings.values, shared_store=context.paths.store, data_folder=context.paths.data / "own")
+    settings = replace(context.settings, values=values)
+    own = Context(settings=settings, paths=paths_for(settings))
+    trust(own, context.known_registry().address, makers.publication)
+    installed = _install(own)
+    assert installed.version.path == theirs.path
+    assert installed.version.adapter_path is not None
+    assert installed.version.adapter_path.is_relative_to(own.paths.store)
+    assert 0 < installed.fetched_bytes <= _lengths(theirs)[1]
+    versions.remove(own, installed.version.key, silent, Cancel())
+    versions.verify(context, theirs.key, silent, Cancel())
+    own.close()
 
 
 def test_an_update_stays_with_the_adapter_where_the_whole_is_offered_too(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.core.errors import FormatError
+from bbj_desktop.core.documents import parse_document
+from bbj_desktop.core.errors import FormatError, TooNewError
 from bbj_desktop.core.release import Release, parse_release
 from bbj_desktop.core.versions import InstalledVersion
 from tests.fakes.installed import installed
@@ -72,6 +73,11 @@ def test_a_record_that_lost_its_adapter_is_refused(version: InstalledVersion, ch
     document = json.loads(version.model_dump_json()) | changes
     with pytest.raises(ValueError, match="adapter"):
         InstalledVersion.model_validate_json(json.dumps(document))
+
+
+def test_a_program_that_knows_no_adapters_asks_for_an_update(version: InstalledVersion) -> None:
+    with pytest.raises(TooNewError, match="of format 2"):
+        parse_document(Release, version.release.model_dump_json(), what="release manifest", newest=1)
 
 
 def test_the_files_come_model_first(version: InstalledVersion) -> None:

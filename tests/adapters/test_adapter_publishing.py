@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,13 +14,18 @@ from bbj_desktop.core.errors import FormatError, PublishError
 from bbj_desktop.core.network import Network
 from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.core.release import Adapter, Release, parse_chunk_index
+from bbj_desktop.services.registry.changes import changes_of
 from bbj_desktop.services.registry.draft import AdapterDraft, load_draft
+from bbj_desktop.services.registry.keys import KeyFolder
 from bbj_desktop.services.registry.layout import blob_path
+from bbj_desktop.services.registry.publish import Terms, publish, publish_staged
+from bbj_desktop.services.registry.staging import Stage
 from bbj_desktop.services.registry.verify import verify_mirror
 from bbj_desktop.services.transfer.sources import open_source
 from tests.fakes.adapter_makers import HIDDEN, AdapterMakers
 from tests.fakes.adapters import adapter_gguf
 from tests.fakes.gguf import Value, tiny_gguf, write_gguf
+from tests.fakes.published import PASSPHRASE, unmeasured
 
 
 def _adapter(release: Release) -> Adapter:
@@ -220,3 +226,35 @@ def test_a_mirror_with_a_damaged_part_is_found_out(makers: AdapterMakers, part: 
     place.unlink()  # a second name of the makers' own file
     place.write_bytes(content)
     assert _verified(makers) == (path,)
+
+
+# -- several people
+
+
+def _staged(makers: AdapterMakers, stage: Path) -> Stage:
+    place = makers.publication
+    publish(
+        place.folder, place.keys, PASSPHRASE, makers.draft(), "stable", silent, Cancel(), measure=unmeasured,
+        terms=Terms(stage=stage),
+    )  # fmt: skip
+    loaded = Stage.load(stage)
+    loaded.sign(KeyFolder(place.keys, PASSPHRASE))
+    return loaded
+
+
+def test_who_signs_is_told_of_the_adapter(makers: AdapterMakers, tmp_path: Path) -> None:
+    changes = changes_of(_staged(makers, tmp_path / "Übergabe"))
+    told = [line for line in changes if "with an adapter" in line]
+    assert len(told) == 1
+    assert f"{makers.adapter().stat().st_size} bytes" in told[0]
+
+
+def test_a_stage_isnt_published_without_the_adapter(makers: AdapterMakers, tmp_path: Path) -> None:
+    stage = _staged(makers, tmp_path / "Übergabe")
+    place = makers.publication
+    blob = place.folder / blob_path(f"sha256:{hashlib.sha256(makers.adapter().read_bytes()).hexdigest()}")
+    blob.unlink()
+    with pytest.raises(PublishError, match=blob.name):
+        publish_staged(place.folder, place.keys, PASSPHRASE, stage.folder)
+    blob.write_bytes(makers.adapter().read_bytes())
+    assert "stable" in publish_staged(place.folder, place.keys, PASSPHRASE, stage.folder)
