@@ -62,10 +62,17 @@ class Patience:
             raise error
         wait_s: float = min(self._limits.longest_wait_s, self._limits.first_wait_s * 2.0 ** (self.failures - 1))
         wait_s *= random.uniform(0.5, 1.0)  # noqa: S311 - spreads the clients, hides nothing
-        asked_s = error.retry_after_s if isinstance(error, ServerError) else None
-        if asked_s is not None and asked_s > self._limits.longest_retry_after_s:
+        if self.asks_too_long(error):
             raise error
-        return max(wait_s, asked_s or 0.0)
+        return max(wait_s, _asked_s(error))
+
+    def asks_too_long(self, error: BBjDesktopError) -> bool:
+        """Whether a server that is busy wants to be asked so much later that it has said no."""
+        return _asked_s(error) > self._limits.longest_retry_after_s
+
+
+def _asked_s(error: BBjDesktopError) -> float:
+    return (error.retry_after_s or 0.0) if isinstance(error, ServerError) else 0.0
 
 
 def may_pass(error: BBjDesktopError) -> bool:

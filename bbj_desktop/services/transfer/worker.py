@@ -103,7 +103,8 @@ class Worker:
     def _go_on_after(self, error: BBjDesktopError) -> None:
         """Turns to another mirror, or waits for another try with the last one. Raises when there is neither."""
         tried_enough = self._patience.failures + 1 >= self._limits.mirror_attempts
-        unfit = tried_enough or isinstance(error, TrustError) or not may_pass(error)
+        has_said_no = not may_pass(error) or self._patience.asks_too_long(error)
+        unfit = tried_enough or isinstance(error, TrustError) or has_said_no
         if unfit and self._mirrors.set_aside(self._source, error):
             self._remark(Remark(f"{self._source.address} is set aside: {error.message}", "warning"))
             return
