@@ -18,6 +18,7 @@ import httpx
 
 from bbj_desktop.core.chat import ChatRequest, Message
 from bbj_desktop.core.chunks import plan_chunks
+from bbj_desktop.core.documents import parse_document
 from bbj_desktop.core.errors import EngineError
 from bbj_desktop.core.gguf import architecture_of, read_header
 from bbj_desktop.core.hardware import load_profile
@@ -30,8 +31,10 @@ from bbj_desktop.resources import resource
 from bbj_desktop.services.configuration import load_settings
 from bbj_desktop.services.registry.bundle import BUNDLE_FILE, Bundle, BundleContent, BundlePiece, find_bundles
 from bbj_desktop.services.registry.client import Registry
+from bbj_desktop.services.registry.keys import PublicKey, read_public_key
 from bbj_desktop.services.registry.known import RECORD, KnownRegistries, KnownRegistry
 from bbj_desktop.services.registry.root import describe_root
+from bbj_desktop.services.registry.staging import STAGE_FORMAT, StageRecord
 from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
 from bbj_desktop.services.runtime.engine import EngineConfig
 from bbj_desktop.services.runtime.lending import OwnEngine
@@ -350,6 +353,26 @@ def _metadata(path: str) -> Parse:
     return parse
 
 
+def _public_key(data: bytes) -> None:
+    path = _folder() / "timestamp-1.pub"
+    path.write_bytes(data)
+    read_public_key(path).usable()
+
+
+def _public_keys() -> list[bytes]:
+    key = PublicKey.of("timestamp", _simulator().signers["timestamp"][0].public_key)
+    return [key.model_dump_json().encode()]
+
+
+def _stage(data: bytes) -> None:
+    parse_document(StageRecord, data, what="stage", newest=STAGE_FORMAT)
+
+
+def _stages() -> list[bytes]:
+    record = StageRecord(registry="sha256:" + "ab" * 32, purpose="Publish 2026.2", roles={"root": 2, "stable": 7})
+    return [record.model_dump_json().encode()]
+
+
 def _content(path: str) -> Callable[[], Sequence[bytes]]:
     return lambda: [_simulator().content(path)]
 
@@ -442,6 +465,9 @@ TARGETS: dict[str, Target] = {
     "timestamp": Target(_metadata("metadata/timestamp.json"), _content("metadata/timestamp.json")),
     "snapshot": Target(_metadata("metadata/1.snapshot.json"), _content("metadata/1.snapshot.json")),
     "targets": Target(_metadata("metadata/1.targets.json"), _content("metadata/1.targets.json")),
+    "channel": Target(_metadata("metadata/1.stable.json"), _content("metadata/1.stable.json")),
+    "public-key": Target(_public_key, _public_keys),
+    "stage": Target(_stage, _stages),
     "training-data": Target(_training_data, _training_files),
     "training-labels": Target(_training_labels, lambda: [TRAINING_LABELS]),
     "web": Target(_web, _partial_answers),

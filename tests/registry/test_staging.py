@@ -40,6 +40,17 @@ def test_a_stage_changes_nothing_for_readers(people: People, stage: Path, state:
     assert people.versions(state) == ["2026.1"]
 
 
+def test_a_staging_that_was_killed_is_begun_anew(people: People, tmp_path: Path) -> None:
+    left = tmp_path / ".Übergabe.unfinished" / "metadata" / "9.stable.json"
+    left.parent.mkdir(parents=True)
+    left.write_text("half")
+    stage = tmp_path / "Übergabe"
+    promote(people.folder, people.online, PASSPHRASE, **NAME, terms=Terms(stage=stage))
+    assert Stage.load(stage).record.roles.keys() == {"stable"}
+    assert not list(stage.rglob("9.stable.json"))
+    assert not left.parent.exists()
+
+
 def test_two_people_sign_one_after_the_other(people: People, stage: Path, state: Path) -> None:
     assert [role for role, _ in people.sign(stage, "Anna")] == ["stable"]
     people.sign(stage, "Björn")
