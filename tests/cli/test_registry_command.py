@@ -88,7 +88,7 @@ def test_without_a_fingerprint_and_without_anybody_to_ask_nothing_is_trusted(
     called = call("registry", "add", publication.folder)
     assert called.code == 2
     assert "Fingerprint: " in called.err
-    assert "--yes" in called.err
+    assert "--fingerprint DIGEST" in called.err
 
 
 def test_a_root_file_is_described(call: Call, root_file: Path, identity: str) -> None:
