@@ -67,19 +67,42 @@ def mend(
     if registration is None:
         return version, ()
     with _api(context) as api:
-        found = tuple(_drift_of(api, version, api.tags(), store.versions()))
-        for drift in found:
-            report(Remark(drift.text, "info" if drift.mendable else "warning"))
+        found = list(_drift_of(api, version, api.tags(), store.versions()))
         if any(drift.wrong_answer for drift in found):
+            _tell(found, report)
             report(Step("register", f"Registering {version.key} with Ollama again"))
             api.delete(version.key)
             version = store.register(version.key, context.runtime("ollama").register(version, report, cancel))
-        for drift in found:
-            if drift.kind in (DriftKind.ALIAS_GONE, DriftKind.ALIAS_MOVED):
-                api.copy(version.key, drift.name)
+            later = _drift_of(api, version, api.tags(), store.versions())
+            moved = [drift for drift in later if drift not in found and not _left_behind(api, version, drift)]
+            found += moved
+            _tell(moved, report)
+        else:
+            _tell(found, report)
+        _point_aliases(api, version, store)
     for drift in found:
         log.info("drift: %s", drift.text)
-    return version, found
+    return version, tuple(found)
+
+
+def _tell(found: list[Drift], report: Report) -> None:
+    for drift in found:
+        report(Remark(drift.text, "info" if drift.mendable else "warning"))
+
+
+def _point_aliases(api: OllamaApi, version: InstalledVersion, store: Store) -> None:
+    """But for those that are the only name of somebody's model."""
+    for drift in _drift_of(api, version, api.tags(), store.versions()):
+        if not drift.wrong_answer and (drift.mendable or _left_behind(api, version, drift)):
+            api.copy(version.key, drift.name)
+
+
+def _left_behind(api: OllamaApi, version: InstalledVersion, drift: Drift) -> bool:
+    """Whether an alias still means the version as it was before somebody changed its tag."""
+    registration, shown = version.registration("ollama"), api.show(drift.name)
+    if drift.wrong_answer or registration is None or shown is None:
+        return False
+    return not tag_drift(version, registration, shown, lambda _: True)
 
 
 def _drift_of(
@@ -89,10 +112,13 @@ def _drift_of(
     if registration is None:
         return
     shown = api.show(version.key)
-    yield from tag_drift(version, registration, shown, lambda digest: api.has_blob(digest, Cancel()))
+    wrong = tag_drift(version, registration, shown, lambda digest: api.has_blob(digest, Cancel()))
+    yield from wrong
     if version.active:
         also_ours = frozenset(each.key for each in everything if each.active and each.key != version.key)
-        yield from alias_drift(version, registration, tags, also_ours=also_ours)
+        for drift in alias_drift(version, registration, tags, also_ours=also_ours):
+            if not wrong or drift.kind is DriftKind.ALIAS_GONE:  # what an alias should mean isn't there to compare
+                yield drift
 
 
 @contextmanager

@@ -126,6 +126,19 @@ def test_repair_needs_no_registry_for_that(installed: Call, ollama: FakeOllama, 
     assert as_it_was(ollama)
 
 
+@pytest.mark.parametrize("kind", ["gone", "changed", "other-weights"])
+def test_an_alias_that_still_means_what_was_registered_is_not_blamed(
+    kind: str, installed: Call, ollama: FakeOllama
+) -> None:
+    WRONG_ANSWERS[kind](ollama)
+    del ollama.models["bbj-coder:latest"]
+    drift = VersionsResult.model_validate(installed("versions", "--json").result).drift
+    assert {each.kind for each in drift} == {kind, "alias-gone"}
+    mended = RepairResult.model_validate(installed("repair", KEY, "--json").result).mended
+    assert {each.kind for each in mended} == {kind, "alias-gone"}
+    assert as_it_was(ollama)
+
+
 def test_somebodys_only_name_is_left_alone(installed: Call, ollama: FakeOllama) -> None:
     alias_taken(ollama)
     called = installed("repair", KEY)
