@@ -13,21 +13,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bbj_desktop.actions import chatting, installing, publishing, recommending, registering, versions
 from bbj_desktop.actions.context import Context, RuntimeName
 from bbj_desktop.actions.paths import paths_for
 from bbj_desktop.core.chat import Delta, Finished, Statistics
 from bbj_desktop.core.errors import EngineMissingError, FormatError, InUseError, NotFoundError, StoreAccessError
-from bbj_desktop.core.gguf import read_header
 from bbj_desktop.core.progress import Cancel, Report
 from bbj_desktop.core.recommendation import Wishes
 from bbj_desktop.core.release import Role
 from bbj_desktop.core.settings import Origin, OriginKind, ResolvedSettings
 from bbj_desktop.core.units import format_bytes
 from bbj_desktop.resources import resource
-from bbj_desktop.services.registry.publish import ReleaseDraft
+from bbj_desktop.services.registry.draft import ReleaseDraft, draft_from
 from bbj_desktop.services.registry.serve import serve_folder
 
 QUESTION = "Write a BBj program that opens a window with one button."
@@ -185,22 +184,15 @@ def make_draft(gguf: Path) -> ReleaseDraft:
     """The stand-in's release: texts from ``resources/demo``, the chat template from the GGUF itself.
 
     Raises:
+        PublishError: It can't be read, or isn't a model.
         FormatError: It isn't a GGUF with a chat template.
     """
+    file = resource("demo/release.json")
+    texts = json.loads(file.read_text(encoding="utf-8")) | {"files": {quantisation_of(gguf): gguf.absolute()}}
     try:
-        with gguf.open("rb") as file:
-            header = read_header(file)
-    except OSError as error:
-        raise StoreAccessError(f"{gguf} can't be read: {error.strerror or error}.") from error
-    jinja = header.metadata.get("tokenizer.chat_template")
-    if not isinstance(jinja, str):
-        raise FormatError(f"{gguf.name} carries no chat template, so it can't answer questions.")
-    texts = json.loads(resource("demo/release.json").read_text(encoding="utf-8"))
-    licence = resource("demo/LICENSE-Apache-2.0.txt").read_text(encoding="utf-8")
-    texts["licence_text"] = texts["base_model"]["licence_text"] = licence
-    texts["prompt"]["jinja_template"] = jinja
-    texts["files"] = {quantisation_of(gguf): gguf}
-    return ReleaseDraft.model_validate(texts)
+        return draft_from(texts, file.parent)
+    except ValidationError as error:
+        raise FormatError(f"{gguf.name} carries no chat template, so it can't answer questions.") from error
 
 
 def quantisation_of(gguf: Path) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -89,22 +90,73 @@ def load_draft(path: Path) -> ReleaseDraft:
     """Reads a draft (JSON). Its file names are relative to it.
 
     Raises:
-        PublishError: It can't be read.
+        PublishError: It, or a file that it names, can't be read.
         FormatError: Its fields don't fit.
     """
     try:
-        draft = ReleaseDraft.model_validate_json(path.read_bytes())
+        texts = json.loads(path.read_bytes())
     except OSError as error:
         raise PublishError(f"The draft {path} can't be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"The draft {path} can't be used: it isn't JSON ({error}).") from error
+    if not isinstance(texts, dict):
+        raise FormatError(f"The draft {path} can't be used: it isn't an object.")
+    try:
+        return draft_from(texts, path.parent)
     except ValidationError as error:
         raise FormatError(f"The draft {path} can't be used: {explain(error)}.") from error
-    folder = path.parent
+
+
+def draft_from(texts: Mapping[str, Any], folder: Path) -> ReleaseDraft:
+    """A draft from what people write.
+
+    ``licence_file`` may stand in place of ``licence_text``, for the release and for its base model, and without
+    ``prompt.jinja_template`` the GGUF's own is taken.
+
+    Args:
+        folder: What its file names are relative to.
+
+    Raises:
+        ValidationError: Its fields don't fit.
+        PublishError: A file that it names can't be read.
+    """
+    texts = _with_licence(texts, folder)
+    if isinstance(texts.get("base_model"), dict):
+        texts["base_model"] = _with_licence(texts["base_model"], folder)
+    if isinstance(texts.get("prompt"), dict) and "jinja_template" not in texts["prompt"]:
+        texts["prompt"] = texts["prompt"] | _template_of(texts, folder)
+    draft = ReleaseDraft.model_validate(texts)
     files = {quantisation: folder / file for quantisation, file in draft.files.items()}
     adapters = {
         quantisation: AdapterDraft(base=folder / each.base, adapter=folder / each.adapter)
         for quantisation, each in draft.adapters.items()
     }
     return draft.model_copy(update={"files": files, "adapters": adapters})
+
+
+def _with_licence(texts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    completed = dict(texts)
+    name = completed.pop("licence_file", None)
+    if isinstance(name, str) and "licence_text" not in completed:
+        try:
+            completed["licence_text"] = (folder / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PublishError(f"The licence {folder / name} can't be read: {error}.") from error
+    return completed
+
+
+def _template_of(texts: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """The chat template of the first GGUF that is named; nothing where none is, or it carries none."""
+    files, adapters = texts.get("files"), texts.get("adapters")
+    named = [*files.values()] if isinstance(files, dict) else []
+    named += (
+        [each.get("base") for each in adapters.values() if isinstance(each, dict)] if isinstance(adapters, dict) else []
+    )
+    first = next(iter(named), None)
+    if not isinstance(first, str | Path):
+        return {}
+    template = read_model("", folder / first).header.metadata.get(CHAT_TEMPLATE)
+    return {"jinja_template": template} if isinstance(template, str) else {}
 
 
 @dataclass(frozen=True, slots=True)
