@@ -26,8 +26,8 @@ from tests.fakes.release_server import Fault, ReleaseServer
 CONTENT = payload(3)
 INDEX = index_of(CONTENT)
 BLOB = f"blobs/sha256/{digest_of(CONTENT)[7:9]}/{digest_of(CONTENT)[7:]}"
-NETWORK = Network(proxy=DIRECT, connect_timeout_s=2.0, stall_timeout_s=0.3)
-LIMITS = Limits(first_wait_s=0.01, attempts=3)
+NETWORK = Network(proxy=DIRECT, connect_timeout_s=2.0, stall_timeout_s=0.5)
+LIMITS = Limits(first_wait_s=0.01, attempts=3, mirror_attempts=1)
 
 
 @dataclass(frozen=True)
