@@ -258,3 +258,11 @@ def test_a_stage_isnt_published_without_the_adapter(makers: AdapterMakers, tmp_p
         publish_staged(place.folder, place.keys, PASSPHRASE, stage.folder)
     blob.write_bytes(makers.adapter().read_bytes())
     assert "stable" in publish_staged(place.folder, place.keys, PASSPHRASE, stage.folder)
+
+
+def test_a_draft_without_a_template_takes_that_of_the_base(makers: AdapterMakers, tmp_path: Path) -> None:
+    draft = json.loads(makers.draft().model_dump_json())
+    wanted = draft["prompt"].pop("jinja_template")
+    path = tmp_path / "Entwurf.json"
+    path.write_text(json.dumps(draft), encoding="utf-8")
+    assert load_draft(path).prompt.jinja_template == wanted
