@@ -105,7 +105,7 @@ class Context:
             from bbj_desktop.services.runtime.ollama import OllamaRuntime
 
             return OllamaRuntime(
-                self.settings.values.ollama_host, tls=self.ollama_tls(), notes=self.paths.data / "ollama"
+                self.settings.values.ollama_host, tls=self.ollama_tls(), notes=self.paths.temporary / "ollama"
             )
         from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -13,11 +14,12 @@ from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.space import VolumeNeed, check_needs, needs_of
 from bbj_desktop.actions.versions import activate_version
 from bbj_desktop.core.engines import RuntimeStatus
-from bbj_desktop.core.errors import DoesNotFitError, EngineMissingError, PublishError
+from bbj_desktop.core.errors import DoesNotFitError, EngineError, EngineMissingError, PublishError
 from bbj_desktop.core.ownership import Ownership, decide_ownership
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.recommendation import Candidate, ReasonKind
-from bbj_desktop.core.release import Catalogue, ChunkIndex, Part, format_of
+from bbj_desktop.core.release import Catalogue, ChunkIndex, FileReference, Part, format_of
+from bbj_desktop.core.routes import RouteDecision
 from bbj_desktop.core.versions import InstalledVersion, Selection, version_key_of
 from bbj_desktop.services.meter import Meter
 from bbj_desktop.services.registry.client import Registry, blob_path
@@ -26,6 +28,7 @@ from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.store.store import Store
 from bbj_desktop.services.transfer.donors import Donor, keep_index, recall_index
 from bbj_desktop.services.transfer.fetch import Limits, bytes_missing, fetch
+from bbj_desktop.services.transfer.passing import PassedOn
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +100,13 @@ def _plan(context: Context, store: Store, candidate: Candidate, indexes: Sequenc
     donors = donors_of(store)
     missing = sum(bytes_missing(index, store.blob_path(index.file.digest), donors) for index in own)
     room = _room(store, own)
+    route = route_of(context, store, candidate, file_here=not room)
+    if route is not None and not route.keeps_our_file:
+        there = _lying_elsewhere(store)
+        missing = sum(
+            bytes_missing(each, store.blob_path(each.file.digest), donors) for each in own if each.file not in there
+        )
+        room = 0
     status = context.runtime(candidate.runtime).status()
     warnings = [reason.text for reason in candidate.reasons if reason.kind is ReasonKind.WARNING]
     return InstallPlan(
@@ -108,9 +118,28 @@ def _plan(context: Context, store: Store, candidate: Candidate, indexes: Sequenc
         free_bytes=store.free_bytes(),
         folder=context.paths.store,
         refusals=() if candidate.can_run else tuple(warnings) or ("This machine can't run it.",),
-        needs=_needs(store, candidate, room, status),
-        ownership=decide_ownership(status),
+        needs=_needs(store, candidate, room, status, route),
+        ownership=decide_ownership(status, route),
     )
+
+
+def route_of(context: Context, store: Store, candidate: Candidate, *, file_here: bool) -> RouteDecision | None:
+    """How a model would get into Ollama; None for another engine, and for an Ollama that doesn't answer."""
+    from bbj_desktop.services.runtime.ollama import OllamaRuntime
+
+    runtime = context.runtime(candidate.runtime)
+    if not isinstance(runtime, OllamaRuntime):
+        return None
+    with suppress(EngineError):
+        adapter = candidate.variant.adapter is not None
+        return runtime.decide(store.root, adapter=adapter, file_here=file_here, streams=True)
+    return None
+
+
+def _lying_elsewhere(store: Store) -> set[FileReference]:
+    """The files of installed versions that lie in Ollama's folder, where a pull leaves them as they are."""
+    files = (each for version in store.versions() for each in version.files)
+    return {part.file for part, path in files if path.exists()}
 
 
 def _room(store: Store, indexes: Iterable[ChunkIndex]) -> int:
@@ -118,11 +147,13 @@ def _room(store: Store, indexes: Iterable[ChunkIndex]) -> int:
     return sum(bytes_missing(index, store.blob_path(index.file.digest)) for index in indexes)
 
 
-def _needs(store: Store, candidate: Candidate, room: int, status: RuntimeStatus) -> tuple[VolumeNeed, ...]:
+def _needs(
+    store: Store, candidate: Candidate, room: int, status: RuntimeStatus, route: RouteDecision | None
+) -> tuple[VolumeNeed, ...]:
     key = version_key_of(candidate.release, candidate.variant.quantisation)
     known = any(each.key == key and each.registration(status.name) is not None for each in store.versions())
     length = candidate.variant.length_bytes
-    return needs_of(store.root, room, status, decide_ownership(status), length, registered=known)
+    return needs_of(store.root, room, status, decide_ownership(status, route), length, registered=known)
 
 
 def install(context: Context, plan: InstallPlan, report: Report, cancel: Cancel, *, force: bool = False) -> Installed:
@@ -172,9 +203,14 @@ def _bring(
         shared = [_shared_file(store, part, report, cancel) for part in variant.parts]
         own = [index for index, place in zip(indexes, shared, strict=True) if place is None]
         room = _room(store, own)
+        route = route_of(context, store, candidate, file_here=not room)
+        streams = route is not None and not route.keeps_our_file
+        room = 0 if streams else room
         store.check_space(room)
         if not force:  # what Ollama's copies take is known less surely than what our file takes
-            check_needs(_needs(store, candidate, room, context.runtime(candidate.runtime).status()))
+            check_needs(_needs(store, candidate, room, context.runtime(candidate.runtime).status(), route))
+        if streams:
+            return stream(context, store, registry, candidate, indexes, report, cancel)
         known = {path for version in store.versions() for _, path in version.files}
         fetched = sum(_fetch(context, store, registry, candidate, index, report, cancel) for index in own)
         if own:
@@ -184,6 +220,41 @@ def _bring(
     finally:
         registry.close()
     return version, fetched, not room and (bool(own) or known.issuperset(paths))
+
+
+def stream(
+    context: Context,
+    store: Store,
+    registry: Registry,
+    candidate: Candidate,
+    indexes: Sequence[ChunkIndex],
+    report: Report,
+    cancel: Cancel,
+) -> tuple[InstalledVersion, int, bool]:
+    """Fetches a version straight into Ollama and records that its files lie there: as ``_bring``."""
+    from bbj_desktop.services.runtime.ollama import OllamaRuntime
+
+    runtime = context.runtime(candidate.runtime)
+    if not isinstance(runtime, OllamaRuntime):
+        raise EngineMissingError(f"{runtime.name} pulls nothing.")
+    paths = [path for index in indexes if (path := runtime.blob_path(index.file.digest)) is not None]
+    record = _record(context, candidate.selection, paths, registry.identity)
+    donors, limits = donors_of(store), limits_of(context)
+    passed = {
+        index.file.digest: PassedOn(
+            registry.payload_sources(index),
+            blob_path(index.file.digest),
+            index,
+            donors=donors,
+            limits=limits,
+            remark=lambda remark: log.warning("%s", remark.text),  # from the threads that serve, which report nothing
+        )
+        for index in indexes
+    }
+    registration = runtime.stream(record, passed, report, cancel)
+    version = store.install(record.model_copy(update={"registrations": (registration,)}))
+    fetched = sum(each.received_bytes for each in passed.values())
+    return version, fetched, not fetched
 
 
 def _fetch(

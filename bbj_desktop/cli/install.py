@@ -33,8 +33,8 @@ def install(session: Session) -> Outcome:
     plans = with_registry(session, lambda: session.work(partial(_plan, session, wishes)))
     if arguments.dry_run:
         result = InstallResult(plans=tuple(map(plan_view, plans)), remarks=tuple(session.remarks))
-        return Outcome(result, lambda screen: _show_plans(screen, plans))
-    _show_plans(Beside(session.screen), plans)
+        return Outcome(result, lambda screen: _show_plans(screen, plans, explain=arguments.explain))
+    _show_plans(Beside(session.screen), plans, explain=arguments.explain)
     _refuse(plans, force=arguments.force)
     session.confirm_if_interactive("Install it?" if len(plans) == 1 else "Install them?")
     installed = session.work(partial(_install, session, plans))
@@ -148,7 +148,7 @@ def bytes_of(plan: InstallPlan) -> str:
     return f"{format_bytes(plan.to_fetch_bytes)} to fetch{here}"
 
 
-def _show_plans(screen: Screen, plans: Sequence[InstallPlan]) -> None:
+def _show_plans(screen: Screen, plans: Sequence[InstallPlan], *, explain: bool) -> None:
     for plan in plans:
         show_candidate(screen, CandidateView.of(plan.candidate), ROLE_NAMES[plan.candidate.release.role])
         screen.line(f"  {bytes_of(plan)}; {format_bytes(plan.free_bytes)} are free in {plan.folder}")
@@ -158,6 +158,8 @@ def _show_plans(screen: Screen, plans: Sequence[InstallPlan]) -> None:
                 screen.line(f"  {needed} for {need.purpose}; {format_bytes(need.free_bytes)} are free there")
         if plan.ownership is not None:
             screen.line(f"  {plan.ownership.reason}")
+            for reason in plan.ownership.routes if explain else ():
+                screen.line(f"    {reason}")
 
 
 class Beside(Screen):

@@ -185,6 +185,7 @@ def _declare_versions(commands: _Commands) -> None:
     install.add_argument("--version", metavar="VERSION", help="this release instead of the newest")
     install.add_argument("--force", action="store_true", help="install what this machine can't run, too")
     install.add_argument("--dry-run", action="store_true", help="show what would be fetched, and stop")
+    install.add_argument("--explain", action="store_true", help="show by which way it gets into Ollama, and why")
     update = commands.add("update", "update:update", "install newer releases of what is active here")
     update.add_argument("--check", action="store_true", help="only ask: exit code 0 up to date, 20 update available")
     update.add_argument("--force", action="store_true", help="install what this machine can't run, too")

@@ -144,8 +144,8 @@ _REASONS = {
         "Ollama reads the very bytes that were hashed, and no copy is written."
     ),
     Route.STREAM: (
-        "Ollama keeps the only copy: each chunk is verified, then handed on into Ollama's own pull. What it stores is "
-        "as named by Ollama wherever this user can't read it; earlier versions are kept by Ollama's tags."
+        "Ollama keeps the only copy, in its own folder: each chunk is verified, then handed on into Ollama's own pull. "
+        "Earlier versions are kept by Ollama's tags."
     ),
     Route.PULL: (
         "The verified file stays with us, and Ollama pulls it once from an address on this machine: it checks the "
@@ -219,6 +219,8 @@ def _against_stream(facts: RouteFacts) -> Iterator[str]:
         yield "The file isn't fetched now."
     if facts.file_here:
         yield "The verified file is here already."
+    if facts.place is None or not facts.place.exists or not facts.place.readable:
+        yield "What Ollama stores can't be read here, so that nobody could verify it later: our copy is kept."
     owned = facts.place is not None and facts.place.exists and facts.place.ours is False
     if facts.server_is_ours is not False and not owned:
         yield "Only where Ollama is known to be another user's or a service is no copy kept here."

@@ -18,7 +18,9 @@ OURS = ModelsPlace(
     ours=True,
     same_volume=True,
 )
-SERVICES = ModelsPlace(path=Path("/usr/share/ollama/models"), exists=True, owner="ollama", ours=False)
+SERVICES = ModelsPlace(
+    path=Path("/usr/share/ollama/models"), exists=True, readable=True, owner="ollama", ours=False, same_volume=True
+)
 
 
 def facts(**changes: Any) -> RouteFacts:
@@ -50,6 +52,11 @@ def test_the_services_ollama_pulls_while_we_fetch_and_keep_no_copy() -> None:
 
 def test_a_file_that_is_here_already_is_pulled_from_here() -> None:
     assert choose_route(facts(place=SERVICES, server_is_ours=False, file_here=True)).best is Route.PULL
+
+
+def test_what_couldnt_be_read_afterwards_isnt_kept_by_ollama_alone() -> None:
+    hidden = SERVICES.model_copy(update={"readable": False})
+    assert choose_route(facts(place=hidden, server_is_ours=False)).best is Route.PULL
 
 
 def test_where_whose_ollama_it_is_isnt_known_our_copy_is_kept() -> None:

@@ -7,6 +7,7 @@ What isn't called there, or is called with fields that aren't known there, is a 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -212,6 +213,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         pass
+
+    def finish(self) -> None:
+        with contextlib.closing(self.rfile), contextlib.suppress(OSError):  # what is still buffered may find nobody
+            super().finish()
 
     @property
     def fake(self) -> FakeOllama:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _STREAMS = 4
 _TRIES = 3
-_PIECE_BYTES = 64 * 1024
+_PIECE_BYTES = 256 * 1024
 
 
 class PullError(Exception):
@@ -69,8 +69,12 @@ def pulled(fake: FakeOllama, name: str, *, insecure: bool) -> Iterator[dict[str,
 
 def _ask(host: str, method: str, path: str, **headers: str) -> tuple[http.client.HTTPConnection, Any]:
     connection = http.client.HTTPConnection(host, timeout=30)
-    connection.request(method, path, headers=headers)
-    return connection, connection.getresponse()
+    try:
+        connection.request(method, path, headers=headers)
+        return connection, connection.getresponse()
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _manifest(host: str, path: str) -> bytes:

@@ -148,6 +148,11 @@ class OllamaRuntime:
         facts = self._place.facts(self._usable_version(), store, adapter=adapter, file_here=file_here, streams=streams)
         return choose_route(facts)
 
+    def blob_path(self, digest: str) -> Path | None:
+        """Where the local Ollama keeps a blob; None where its folder can't be looked at."""
+        models = self._place.models
+        return None if models is None else models / "blobs" / digest.replace(":", "-")
+
     def register(self, version: InstalledVersion, report: Report, cancel: Cancel) -> Registration:
         """As the Protocol says, by the best route that works; where one turns out not to, by the next. Routes other
         than ``create`` must end with the signed digest. With ``create`` the digest that Ollama serves is recorded, not

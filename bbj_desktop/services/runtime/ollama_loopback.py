@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
+from contextlib import closing
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -36,7 +37,7 @@ class Blob(Protocol):
     @property
     def length_bytes(self) -> int: ...
 
-    def read(self, offset: int, length_bytes: int, cancel: Cancel) -> Iterator[bytes]:
+    def read(self, offset: int, length_bytes: int, cancel: Cancel) -> Generator[bytes]:
         """A range of it, in pieces. Raises BBjDesktopError when it can't be had; then the pull ends."""
         ...
 
@@ -187,9 +188,10 @@ class _Handler(BaseHTTPRequestHandler):
         registry = self.server.registry
         self.close_connection = True  # whatever ends the sending: no half answer is taken for a whole one
         try:
-            for piece in blob.read(offset, length, registry.closing):
-                self.wfile.write(piece)
-                registry.count(len(piece))
+            with closing(blob.read(offset, length, registry.closing)) as pieces:
+                for piece in pieces:
+                    self.wfile.write(piece)
+                    registry.count(len(piece))
         except Cancelled:
             return
         except BBjDesktopError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ class TextBlob:
     def length_bytes(self) -> int:
         return len(self.content)
 
-    def read(self, offset: int, length_bytes: int, cancel: Cancel) -> Iterator[bytes]:
+    def read(self, offset: int, length_bytes: int, cancel: Cancel) -> Generator[bytes]:
         cancel.check()
         yield self.content[offset : offset + length_bytes]
 
@@ -41,7 +41,7 @@ class FileBlob:
     path: Path
     length_bytes: int
 
-    def read(self, offset: int, length_bytes: int, cancel: Cancel) -> Iterator[bytes]:
+    def read(self, offset: int, length_bytes: int, cancel: Cancel) -> Generator[bytes]:
         for piece in pieces_of(self.path, offset, length_bytes):
             cancel.check()
             yield piece

@@ -1,0 +1,109 @@
+"""Installing where Ollama is another user's: fetched straight into it, with no copy of ours."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bbj_desktop.actions import installing, recommending, versions
+from bbj_desktop.actions.context import Context
+from bbj_desktop.core.errors import DigestError, EngineCrashedError
+from bbj_desktop.core.ownership import OwnershipKind
+from bbj_desktop.core.progress import Cancel, silent
+from tests.actions.conftest import CHAT, install
+from tests.fakes.ollama import FakeOllama, Fault
+from tests.fakes.published import Publication, customer, trust
+from tests.fakes.release_server import ReleaseServer
+
+SOMEBODY = 61234
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of another user's."""
+    if sys.platform == "win32" or os.getuid() != 0:
+        pytest.skip("needs root: only root can give a folder away")
+    folder = tmp_path / "Modelle des Dienstes ü"
+    folder.mkdir()
+    os.chown(folder, SOMEBODY, SOMEBODY)
+    monkeypatch.setenv("OLLAMA_MODELS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def service(models: Path) -> Iterator[FakeOllama]:
+    with FakeOllama(folder=models, service_user=True, part_bytes=50_000) as fake:
+        yield fake
+
+
+@pytest.fixture
+def context(tmp_path: Path, server: ReleaseServer, service: FakeOllama, publication: Publication) -> Iterator[Context]:
+    made = customer(tmp_path / "Kunde Müller", ollama_host=service.address)
+    trust(made, server.address, publication)
+    yield made
+    made.close()
+
+
+def test_the_plan_says_that_no_copy_is_kept(context: Context) -> None:
+    recommended = recommending.recommend(context, CHAT, silent, Cancel())
+    plan = installing.plan_install(context, recommending.choose(recommended, CHAT), Cancel())
+    assert plan.ownership is not None
+    assert (plan.ownership.route, plan.ownership.kind) == ("stream", OwnershipKind.OLLAMAS)
+    assert plan.disk_bytes == 0
+    assert plan.to_fetch_bytes == plan.candidate.variant.length_bytes
+    assert any(each.startswith("not link: ") for each in plan.ownership.routes)
+
+
+def test_the_model_is_written_once_and_lies_with_ollama_only(context: Context, service: FakeOllama) -> None:
+    installed = install(context)
+    version = installed.version
+    length = version.variant.length_bytes
+    assert service.written_bytes <= 1.02 * length + 20_000  # texts are longer than 2 % of so small a model
+    assert version.path.read_bytes() == service.blobs[version.variant.file.digest]
+    assert not context.open_store().blob_path(version.variant.file.digest).exists()
+    registration = version.registration("ollama")
+    assert registration is not None
+    assert (registration.route, registration.served_digest) == ("stream", version.variant.file.digest)
+    assert registration.verified
+    assert version.active
+
+
+def test_it_can_be_verified_activated_and_removed(context: Context, service: FakeOllama) -> None:
+    key = install(context).version.key
+    versions.verify(context, key, silent, Cancel())
+    versions.activate(context, key, silent, Cancel())
+    versions.remove(context, key, silent, Cancel())
+    assert dict(service.models) == {}
+    assert dict(service.blobs) == {}
+
+
+def test_installing_again_fetches_nothing(context: Context) -> None:
+    install(context)
+    again = install(context)
+    assert again.already
+    assert again.fetched_bytes == 0
+
+
+def test_what_was_interrupted_goes_on_where_it_ended(context: Context, service: FakeOllama) -> None:
+    service.faults["/api/pull"] = Fault("drop", after=3)
+    service.piece_s = 0.01
+    with pytest.raises(EngineCrashedError):
+        install(context)
+    assert context.open_store().versions() == ()
+    service.piece_s = 0.0
+    version = install(context).version
+    assert service.written_bytes <= 1.02 * version.variant.length_bytes + 20_000
+
+
+def test_forged_bytes_never_reach_ollama(context: Context, service: FakeOllama, publication: Publication) -> None:
+    for path in (publication.folder / "blobs").rglob("*"):
+        if path.is_file() and (content := path.read_bytes()).startswith(b"GGUF"):
+            path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(DigestError):
+        install(context)
+    assert dict(service.models) == {}
+    assert not [content for content in service.blobs.values() if content.startswith(b"GGUF")]
