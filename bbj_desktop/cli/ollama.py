@@ -96,10 +96,10 @@ def offer_ollama(session: Session) -> StartedOllama | None:
 
 
 def _wanted(session: Session, executable: str) -> bool:
-    if not session.interactive or not is_needed(session.context):
+    if not is_needed(session.context):
         return False
-    if session.yes:
-        return True
+    if session.yes or not session.interactive:
+        return session.yes
     try:
         answer = session.ask(f"Ollama is installed ({executable}) and doesn't run. Start it? [Y/n] ")
     except Cancelled:

@@ -77,6 +77,14 @@ def test_install_starts_it_when_told_to(call: Call, publication: Publication, id
 
 @posix
 @pytest.mark.usefixtures("program")
+def test_yes_answers_that_question_too(call: Call) -> None:
+    called = call("ask", "PRINT?", "--runtime", "ollama", "--yes")
+    assert called.code == 3  # no model is installed
+    assert "has ended" in call("ollama", "stop").out
+
+
+@posix
+@pytest.mark.usefixtures("program")
 def test_a_person_at_the_terminal_is_asked(
     call: Call, publication: Publication, identity: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

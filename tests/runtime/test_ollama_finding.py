@@ -156,6 +156,11 @@ def test_an_installed_program_and_its_folder_are_found(tmp_path: Path) -> None:
     assert (finding.models.path, finding.models.writable) == (str(models), True)
 
 
+@pytest.mark.parametrize("address", ["tcp://localhost:11434", "tcp://localhost:99999"])
+def test_of_an_address_that_is_none_nothing_is_claimed(address: str) -> None:
+    assert find_ollama(address) == OllamaFinding(address=address, local=False)
+
+
 def test_no_key_is_read_from_an_environment() -> None:
     secret = {"OLLAMA_API_KEY": "secret-key", "OLLAMA_HOST": "127.0.0.1:9", "AWS_SECRET": "x"}
     raw = read_ollama("http://127.0.0.1:9", environment={**os.environ, **secret})

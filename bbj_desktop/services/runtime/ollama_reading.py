@@ -20,9 +20,10 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from bbj_desktop.core.errors import UserInputError
 from bbj_desktop.services.probe.raw import RawInputs
 from bbj_desktop.services.probe.reading.children import ask_tool
-from bbj_desktop.services.runtime.ollama_address import is_local
+from bbj_desktop.services.runtime.ollama_address import is_local, parse_ollama_host
 from bbj_desktop.services.runtime.ollama_finding import (
     LAUNCH_VARIABLES,
     UNIT_TOOL,
@@ -46,6 +47,10 @@ def find_ollama(
         timeout_s: How long a tool of the system may take, in seconds.
         root: Where the machine's file system begins.
     """
+    try:
+        address = parse_ollama_host(address)
+    except UserInputError:  # said by whoever wanted to use it
+        return OllamaFinding(address=address, local=False)
     if not is_local(address):
         return interpret(RawInputs(platform=sys.platform), address)
     return interpret(read_ollama(address, environment=environment, timeout_s=timeout_s, root=root), address)
