@@ -136,11 +136,12 @@ def ollama_findings(state: OllamaState, profile: HardwareProfile) -> Iterator[Fi
     for note in state.finding.notes:
         yield Finding(area="runtime", state="note", text=note)
     if state.finding.startable and not state.status.available:
+        service = "; its service: sudo systemctl start ollama" if state.finding.service in ("inactive", "failed") else ""
         yield Finding(
             area="runtime",
             state="note",
             text=f"Ollama is installed ({state.finding.executable}) and doesn't run.",
-            hint="To start it: bbj-desktop ollama start",
+            hint=f"To start it as this user: bbj-desktop ollama start{service}",
         )
     for version_note in state.version_notes:
         if version_note.state != "error":  # why it can't be used is said already

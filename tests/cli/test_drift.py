@@ -8,7 +8,7 @@ import pytest
 
 from bbj_desktop.cli.results import RepairResult, VerifyResult, VersionsResult
 from tests.cli.conftest import Call
-from tests.fakes.ollama import FakeOllama, Model
+from tests.fakes.ollama import FakeOllama, Fault, Model
 from tests.fakes.published import Publication
 
 KEY = "bbj-coder:2026.1-7b-q4_0"
@@ -136,6 +136,16 @@ def test_an_alias_that_still_means_what_was_registered_is_not_blamed(
     assert {each.kind for each in drift} == {kind, "alias-gone"}
     mended = RepairResult.model_validate(installed("repair", KEY, "--json").result).mended
     assert {each.kind for each in mended} == {kind, "alias-gone"}
+    assert as_it_was(ollama)
+
+
+def test_a_repair_that_failed_is_done_by_the_next(installed: Call, ollama: FakeOllama) -> None:
+    changed(ollama)
+    for path in ("/api/create", "/api/pull"):
+        ollama.faults[path] = Fault("status", times=3)
+    assert installed("repair", KEY).code == 9
+    ollama.faults.clear()
+    assert installed("repair", KEY).code == 0
     assert as_it_was(ollama)
 
 

@@ -101,6 +101,17 @@ def test_a_person_at_the_terminal_is_asked(
     assert "Start it? [Y/n]" in asked[0]
 
 
+def test_a_stopped_service_is_said_with_what_its_administrator_types() -> None:
+    address = "http://127.0.0.1:11434"
+    seen = OllamaState(
+        status=RuntimeStatus(name="ollama", available=False, address=address),
+        finding=OllamaFinding(address=address, local=True, executable="/usr/bin/ollama", service="inactive"),
+    )
+    (finding,) = ollama_findings(seen, machine(16))
+    assert "bbj-desktop ollama start" in finding.hint
+    assert "sudo systemctl start ollama" in finding.hint
+
+
 def test_one_of_somebody_else_is_not_ended(call: Call, ollama: FakeOllama) -> None:
     assert call("ollama", "stop").out == "No Ollama runs that this program started; others aren't ended.\n"
     assert call("ollama", "status", "--json").result["status"]["available"]
