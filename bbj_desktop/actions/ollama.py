@@ -136,7 +136,8 @@ def ollama_findings(state: OllamaState, profile: HardwareProfile) -> Iterator[Fi
     for note in state.finding.notes:
         yield Finding(area="runtime", state="note", text=note)
     if state.finding.startable and not state.status.available:
-        service = "; its service: sudo systemctl start ollama" if state.finding.service in ("inactive", "failed") else ""
+        stopped = state.finding.service in ("inactive", "failed")  # systemd's words
+        service = "; its service: sudo systemctl start ollama" if stopped else ""
         yield Finding(
             area="runtime",
             state="note",
