@@ -94,6 +94,7 @@ class FakeOllama:
         partials: What has arrived of unfinished pulls.
         written_bytes: Of blobs, into its store.
         rendered: What ``_debug_render_only`` shows instead of ChatML.
+        busy: Requests that are being answered.
     """
 
     version: str = "0.33.0"
@@ -119,6 +120,7 @@ class FakeOllama:
     partials: dict[str, Partial] = field(default_factory=dict)
     written_bytes: int = 0
     rendered: str | None = None
+    busy: int = 0
 
     def __post_init__(self) -> None:
         self._counting = threading.Lock()
@@ -144,6 +146,17 @@ class FakeOllama:
     @property
     def numbers(self) -> tuple[int, ...]:
         return tuple(int(part) for part in self.version.split("-")[0].split("."))
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Counts the requests that are being answered: those of clients that were killed, too."""
+        with self._counting:
+            self.busy += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self.busy -= 1
 
     def count_written(self, count: int) -> None:
         with self._counting:
@@ -235,6 +248,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._route("DELETE")
 
     def _route(self, method: str) -> None:
+        with self.fake.at_work():
+            self._answer(method)
+
+    def _answer(self, method: str) -> None:
         fake = self.fake
         fake.requests.append(f"{method} {self.path}")
         self._fault = fake.take_fault(self.path.partition("/sha256")[0])

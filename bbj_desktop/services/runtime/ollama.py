@@ -29,7 +29,7 @@ from bbj_desktop.services.runtime.answers import ChatLine, read_answer
 from bbj_desktop.services.runtime.base import RunningModel
 from bbj_desktop.services.runtime.ollama_address import DEFAULT_ADDRESS, is_local, parse_ollama_host
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
-from bbj_desktop.services.runtime.ollama_link import RouteRefusedError
+from bbj_desktop.services.runtime.ollama_link import RouteRefusedError, recover
 from bbj_desktop.services.runtime.ollama_loopback import Blob
 from bbj_desktop.services.runtime.ollama_place import OllamaPlace
 from bbj_desktop.services.runtime.ollama_pull import sweep
@@ -166,10 +166,14 @@ class OllamaRuntime:
         weights_of(version)
         cancel.check()
         self._usable_version()
+        if self._notes is not None:
+            recover(self._notes)
         served = self._as_registered(version)
         known = version.registration("ollama")
         if served is not None and known is not None:
             return known.model_copy(update={"tag": version.key, "served_digest": served})
+        if served is not None:  # somebody was ended just before the end
+            sweep(self._api, self._api.tags())
         route = self._take(version, report, cancel) if served is None else None
         aliases = known.aliases if known is not None else ()
         return self._registered(version, route, report, cancel).model_copy(update={"aliases": aliases})

@@ -119,7 +119,7 @@ class OllamaFolder:
                 self._take_back_all()
 
     def _pending(self) -> list[Path]:
-        return sorted(self._notes.glob("link-*.json")) if self._notes.is_dir() else []
+        return sorted(self._notes.glob("link-*")) if self._notes.is_dir() else []
 
     def _take_back_all(self) -> None:
         for path in self._pending():
@@ -194,12 +194,19 @@ class OllamaFolder:
         self._disk.unlink(path)
 
 
+def recover(notes: Path) -> None:
+    """Takes back what interrupted ones placed in Ollama's folder, as their notes say. Raises StoreError."""
+    OllamaFolder(notes, notes).recover()
+
+
 def _name(digest: str) -> str:
     return digest.replace(":", "-")
 
 
 def _read_note(path: Path) -> LinkNote | None:
-    """None for one that is torn or damaged: it is written as a whole before anything is placed."""
+    """None for one that is torn, or not yet in its place: it is whole before anything is placed."""
+    if path.suffix != ".json":
+        return None
     try:
         with path.open("rb") as file:
             return parse_link_note(file.read(_MAX_BYTES))

@@ -63,11 +63,6 @@ class RouteTaker:
         except StoreAccessError as error:
             raise RouteRefusedError(error.message) from error
 
-    def recover(self) -> None:
-        """Takes back what an interrupted link left in Ollama's folder. Raises StoreError."""
-        if self._models is not None and self._notes is not None:
-            OllamaFolder(self._models, self._notes).recover()
-
     # create
 
     def _create(self, version: InstalledVersion, report: Report, cancel: Cancel) -> None:
