@@ -215,7 +215,7 @@ class Gateway:
             return
         body = _json_object(request.body)
         wanted = _choose(body.get("model"), offered)
-        body = completed(request.path, body, wanted.version)
+        body = completed(request.path, body, wanted)
         path = request.path
         infill = path == "/v1/completions" and bool(body.get("suffix"))
         if infill:
