@@ -164,7 +164,7 @@ def test_the_release_says_what_the_client_doesnt(desk: Desk) -> None:
     _, body = desk.engine.bodies[0]
     assert body["messages"][0] == {"role": "system", "content": 'You write BBj: PRINT "…"\nNothing else.'}
     assert (body["temperature"], body["top_p"], body["stop"]) == (0.2, 0.9, ["<|im_end|>", "<|endoftext|>"])
-    assert body["model"] == "bbj-coder:7b"
+    assert "model" not in body
 
 
 def test_what_the_client_says_counts(desk: Desk) -> None:

@@ -162,7 +162,7 @@ def test_an_ide_gets_a_chat_a_stream_and_the_models_and_wakes_the_model_itself(
             whole = ide.post(f"{address}/chat/completions", json=body).json()
             streamed = ide.post(f"{address}/chat/completions", json=body | {"stream": True}).text
             suffix = ide.post(f"{address}/completions", json={"model": version.key, "prompt": "a", "suffix": "b"})
-        assert whole["model"] == "bbj-coder:135m"  # not the path of its file
+        assert whole["model"] == "bbj-desktop"  # not the path of its file
         assert whole["choices"][0]["message"]["content"]
         assert streamed.endswith("data: [DONE]\n\n")
         assert suffix.status_code == 400

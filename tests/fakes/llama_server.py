@@ -139,7 +139,17 @@ def _obey(prompt: str) -> None:
 def main() -> int:
     """As ``llama-server`` is called."""
     parser = argparse.ArgumentParser()
-    for option in ("model", "ctx-size", "parallel", "threads", "threads-batch", "host", "port", "api-key-file"):
+    for option in (
+        "model",
+        "ctx-size",
+        "parallel",
+        "threads",
+        "threads-batch",
+        "host",
+        "port",
+        "api-key-file",
+        "alias",
+    ):
         parser.add_argument(f"--{option}", required=True)
     parser.add_argument("--jinja", action="store_true")
     parser.add_argument("--chat-template-file")

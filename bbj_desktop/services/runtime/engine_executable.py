@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from bbj_desktop.services.runtime.engine_host import HostConfig, fail, say
+from bbj_desktop.services.runtime.engine_host import MODEL_ALIAS, HostConfig, fail, say
 
 _POLL_S = 0.05
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -57,7 +57,7 @@ def _command(executable: str, config: HostConfig, port: int, key_file: Path, tem
     threads = str(config.threads)
     command = [executable, "--model", config.model, "--ctx-size", str(config.context_length), "--parallel", "1"]
     command += ["--threads", threads, "--threads-batch", threads, "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--api-key-file", str(key_file)]
+    command += ["--api-key-file", str(key_file), "--alias", MODEL_ALIAS]
     if config.chat_template:
         command += ["--jinja", "--chat-template-file", str(template_file)]
     if config.adapter:

@@ -28,6 +28,9 @@ from typing import Any, NoReturn, TextIO
 HOST_ARGUMENT = "--engine-host"
 """What a frozen program is started with to become this host."""
 
+MODEL_ALIAS = "bbj-desktop"
+"""What answers call the model; by itself the engine gives the path of its file away."""
+
 _FAILED = 3  # exit status
 
 
@@ -143,6 +146,7 @@ def _parameters(xllamacpp: Any, config: HostConfig) -> Any:
     parameters.cpuparams_batch.n_threads = config.threads
     if config.chat_template:
         parameters.chat_template = config.chat_template
+    parameters.model_alias = [MODEL_ALIAS]
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0
     # A web page must not reach the model. By itself this server lets every Origin read its answers and allows

@@ -60,7 +60,7 @@ class Shelf:
 
 def completed(path: str, body: Mapping[str, Any], wanted: Offered) -> dict[str, Any]:
     """The request with what the release says where the client says nothing: its system prompt and its sampling. The
-    engine gives the model's name back; without one it would give the path of its file."""
+    engine holds one model and is not told its name."""
     prompt = wanted.version.release.prompt
     parameters = prompt.parameters
     repeat_penalty = 1.0 if parameters.repeat_penalty is None else parameters.repeat_penalty
@@ -77,7 +77,7 @@ def completed(path: str, body: Mapping[str, Any], wanted: Offered) -> dict[str, 
         defaults["stop"] = list(parameters.stop)
         if parameters.max_tokens is not None and "max_completion_tokens" not in body:
             defaults["max_tokens"] = parameters.max_tokens
-    full = defaults | dict(body) | {"model": wanted.name}
+    full = defaults | {name: value for name, value in body.items() if name != "model"}
     if path == "/v1/chat/completions" and prompt.system:
         full["messages"] = _with_system(full.get("messages"), prompt.system)
     return full
