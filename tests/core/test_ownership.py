@@ -6,6 +6,7 @@ import pytest
 
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.ownership import OwnershipKind, decide_ownership
+from bbj_desktop.core.routes import Route, RouteDecision
 
 
 def test_the_embedded_engine_reads_our_verified_file() -> None:
@@ -26,3 +27,18 @@ def test_copies_on_another_machine_take_no_room_here() -> None:
     decided = decide_ownership(status)
     assert not decided.here
     assert "at http://gpu.example:11434" in decided.reason
+
+
+def test_a_file_that_is_linked_is_still_ours_and_verified() -> None:
+    route = RouteDecision(routes=(Route.LINK, Route.PULL), reason="It is near.")
+    decided = decide_ownership(RuntimeStatus(name="ollama", available=True, copies=3), route)
+    assert (decided.kind, decided.copies, decided.verified, decided.route) == (OwnershipKind.OURS, 0, True, "link")
+
+
+@pytest.mark.parametrize("way", [Route.PULL, Route.STREAM])
+def test_what_ollama_pulls_is_its_own_one_copy(way: Route) -> None:
+    decided = decide_ownership(
+        RuntimeStatus(name="ollama", available=True, copies=3), RouteDecision(routes=(way,), reason="It is far.")
+    )
+    assert (decided.kind, decided.copies, decided.verified) == (OwnershipKind.OLLAMAS, 1, False)
+    assert "as named by Ollama" in decided.reason
