@@ -40,6 +40,7 @@ from bbj_desktop.services.runtime.engine import EngineConfig
 from bbj_desktop.services.runtime.lending import OwnEngine
 from bbj_desktop.services.runtime.ollama import OllamaRuntime
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
+from bbj_desktop.services.runtime.ollama_link import LinkNote, parse_link_note
 from bbj_desktop.services.runtime.ollama_release import differences_from, served_digest
 from bbj_desktop.services.store.journal import Entry, Unlink, Write, parse_entry
 from bbj_desktop.services.store.store import Store
@@ -386,6 +387,7 @@ def _journals() -> list[bytes]:
     return [Entry(sequence=3, operation="install", steps=steps).model_dump_json().encode()]
 
 
+LINK_NOTE = LinkNote(models=Path("/home/ada/.ollama/models"), blobs=(f"sha256-{'0' * 64}",))
 SETTINGS = b"""channel = "beta"
 data_folder = "/srv/data"
 registry = "https://models.example.org"
@@ -457,6 +459,7 @@ TARGETS: dict[str, Target] = {
     "tiers": Target(load_tiers, lambda: [resource("tiers.json").read_bytes()]),
     "journal": Target(parse_entry, _journals),
     "note": Target(_note, _notes),
+    "link-note": Target(parse_link_note, _documents(LINK_NOTE.model_dump_json())),
     "record": Target(_record, lambda: [_present().model_dump_json().encode()]),
     "settings": Target(_settings, lambda: [SETTINGS]),
     "bundle": Target(_bundle, _bundles),
