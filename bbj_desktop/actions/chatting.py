@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 
 from bbj_desktop.actions.connecting import connected_versions
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import refuse_drifted
+from bbj_desktop.core.budget import Room, TokenCounter
 from bbj_desktop.core.chat import ChatEvent, ChatRequest, Delta, Message
 from bbj_desktop.core.errors import EngineMissingError, NotFoundError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.release import Role
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.runtime.base import Runtime
+from bbj_desktop.services.runtime.vocabulary import tokenizer_of
 
 
 class Conversation:
@@ -22,12 +25,29 @@ class Conversation:
         version: The version that answers.
         runtime: What runs it.
         messages: The conversation so far; an answer that was stopped is kept as far as it came.
+
+    Args:
+        counter: Makes what counts the version's tokens; asked at the first question. Without it nothing is counted.
     """
 
-    def __init__(self, version: InstalledVersion, runtime: Runtime) -> None:
+    def __init__(
+        self, version: InstalledVersion, runtime: Runtime, counter: Callable[[], TokenCounter] | None = None
+    ) -> None:
         self.version = version
         self.runtime = runtime
         self.messages: tuple[Message, ...] = ()
+        self._make_counter = counter
+
+    @functools.cached_property
+    def _counter(self) -> TokenCounter:
+        if self._make_counter is None:
+            return TokenCounter(None, self.version.release.prompt, self.version.context_length)
+        return self._make_counter()
+
+    def room(self, text: str = "") -> Room:
+        """What the conversation takes of the context, with another question."""
+        asked = (Message(role="user", content=text),) if text else ()
+        return self._counter.room((*self.messages, *asked))
 
     def ask(
         self,
@@ -40,13 +60,18 @@ class Conversation:
     ) -> Iterator[ChatEvent]:
         """Asks and yields the answer as it comes: Delta…, then Finished.
 
-        A question that fails leaves the conversation as it was, so that it can be asked again.
+        A question that fails leaves the conversation as it was, so that it can be asked again. The answer is bounded
+        by what the context has left.
 
         Raises:
+            EngineRefusedError: The conversation is too long; nothing was sent.
             EngineError: The runtime fails.
         """
         asked = (*self.messages, Message(role="user", content=text))
-        request = ChatRequest(messages=asked, seed=seed, max_tokens=max_tokens, temperature=temperature)
+        room = self._counter.room(asked)
+        room.refuse_too_long()
+        limit = room.bounded(max_tokens or self.version.release.prompt.parameters.max_tokens)
+        request = ChatRequest(messages=asked, seed=seed, max_tokens=limit, temperature=temperature)
         pieces: list[str] = []
         for event in self.runtime.chat(self.version, request, cancel):
             if isinstance(event, Delta):
@@ -76,7 +101,13 @@ def open_conversation(context: Context, text: str | None = None) -> Conversation
     runtime = _runtime_for(context, version)
     if runtime.name == "ollama":
         refuse_drifted(context, version)
-    return Conversation(version, runtime)
+    return Conversation(version, runtime, lambda: token_counter(context, version))
+
+
+def token_counter(context: Context, version: InstalledVersion) -> TokenCounter:
+    """Counts a version's tokens: exactly where its tokenizer is here, else it estimates."""
+    tokenizer = tokenizer_of(version, context.paths.learned / "tokenizers")
+    return TokenCounter(tokenizer, version.release.prompt, version.context_length)
 
 
 def _version_for(context: Context, text: str | None) -> InstalledVersion:

@@ -37,10 +37,15 @@ class Paths:
         """Installers and IDE extensions that were fetched or imported; below ``data``."""
         return self.data / "extras"
 
+    @property
+    def learned(self) -> Path:
+        """What answers here taught: speeds and memory as measured; and tokenizers. Below ``data``."""
+        return self.data / "learned"
+
     def all_folders(self) -> tuple[Path, ...]:
         """Every folder that the program fills. The data folder itself isn't among them: somebody may have named one
         that holds other things too."""
-        data = (self.store, self.registries, self.extras, self.temporary)
+        data = (self.store, self.registries, self.extras, self.learned, self.temporary)
         return (*data, self.runtime, self.cache, self.config, self.logs)
 
     def shells(self) -> tuple[Path, ...]:

@@ -16,6 +16,7 @@ from bbj_desktop.cli.painting import Painter
 from bbj_desktop.cli.results import AskResult, ChatResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
+from bbj_desktop.core.budget import Room
 from bbj_desktop.core.chat import Delta, Finished, Statistics
 from bbj_desktop.core.errors import Cancelled, EngineCrashedError, EngineError, UserInputError
 from bbj_desktop.core.progress import Cancel
@@ -43,6 +44,7 @@ def chat(session: Session) -> Outcome:
         screen.message(f"{conversation.version.release.title} ({conversation.version.key})", "bold")
         if conversation.version.release.notice:
             screen.message(conversation.version.release.notice, "yellow")
+        screen.message(_room_line(conversation.room()), "dim")
         screen.message("Ctrl-C stops an answer. /reset begins anew, /quit ends.", "dim")
     answers = 0
     while (question := _next_question(session)) is not None:
@@ -91,7 +93,14 @@ def _turn(session: Session, conversation: Conversation, question: str) -> int:
         screen.document("ask", one_line=True, result=result.model_dump(mode="json"))
     else:
         screen.message(statistics_line(result.statistics), "dim")
+        if (room := conversation.room()).scarce:
+            screen.message(f"{_room_line(room)} /reset begins anew.", "yellow")
     return 1
+
+
+def _room_line(room: Room) -> str:
+    left = f"{room.left_tokens:,} of {room.context_length:,} tokens"
+    return f"Room for {left}." if room.exact else f"Room for about {left} (estimated: its tokenizer isn't here)."
 
 
 def _answer_as_wanted(session: Session, conversation: Conversation, question: str, cancel: Cancel) -> AskResult:

@@ -129,7 +129,7 @@ def test_without_a_named_folder_the_platforms_are_used(
     monkeypatch.delenv("BBJ_DESKTOP_DATA")
     paths = paths_for(load())
     assert all(folder.is_relative_to(tmp_path / "home") for folder in paths.all_folders())
-    assert len(set(paths.all_folders())) == 7
+    assert len(set(paths.all_folders())) == 9
 
 
 @pytest.mark.parametrize(
