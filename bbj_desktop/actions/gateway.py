@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core.progress import Cancel
+from bbj_desktop.services.local_key import local_key
 from bbj_desktop.services.runtime.embedded_host.client import find, find_or_start
-from bbj_desktop.services.runtime.embedded_host.door import gateway_key
 
 
 class GatewayStatus(BaseModel):
@@ -44,7 +44,7 @@ def start_gateway(context: Context, cancel: Cancel, *, renew_key: bool = False) 
         Cancelled: By ``cancel``.
     """
     options = context.gateway_options()
-    gateway_key(Path(options.key_file), renew=renew_key)
+    local_key(Path(options.key_file), renew=renew_key)
     shared = context.shared_engine()
     with find_or_start(shared.place, shared.options, cancel, "gateway") as lease:
         said = lease.ask("gateway_start", **asdict(options))
@@ -84,4 +84,4 @@ def gateway_access(context: Context) -> tuple[str, str]:
         StoreAccessError: The key can't be kept.
     """
     found = gateway_status(context)
-    return found.address, gateway_key(found.key_file)
+    return found.address, local_key(found.key_file)

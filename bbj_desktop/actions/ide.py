@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.gateway import gateway_access, gateway_status
 from bbj_desktop.core.continue_config import ContinueModel, merge
 from bbj_desktop.core.errors import NotFoundError
 from bbj_desktop.core.fim import fim_template
@@ -16,7 +17,6 @@ from bbj_desktop.core.release import Role
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services import keeping
 from bbj_desktop.services.ide_probe import Address, Tried, try_out
-from bbj_desktop.services.local_key import local_key
 
 _CHAT_TOKENS, _FIM_TOKENS = 2048, 256
 """Longest answers where the release says nothing."""
@@ -111,7 +111,7 @@ def _reached(context: Context, version: InstalledVersion) -> list[IdeModel]:
             base = runtime.status().address
             reached.append(_model(version, name, "ollama", base, f"{base}/v1"))
         else:
-            base = f"http://127.0.0.1:{context.settings.values.gateway_port}/v1"
+            base = gateway_status(context).address
             reached.append(_model(version, name, "openai", base, base))
     return reached
 
@@ -204,5 +204,8 @@ def _address(model: IdeModel, key: str | None) -> Address:
 
 
 def gateway_key(context: Context, models: tuple[IdeModel, ...]) -> str | None:
-    """The key of the embedded engine's gateway; None where no model needs it."""
-    return local_key(context.paths.config) if any(model.needs_key for model in models) else None
+    """The key of the embedded engine's gateway, made when there is none; None where no model needs it."""
+    if not any(model.needs_key for model in models):
+        return None
+    _, key = gateway_access(context)
+    return key

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 HOST = "127.0.0.1"
+KEY_FILE = "mcp.key"
 _INSTRUCTIONS = (
     "Writes and checks BBj, the Business BASIC of BASIS. Everything happens on this machine: no text leaves it. "
     "Where a BBj compiler is found, generated code has been compiled; else its verdict is 'not judged'."
@@ -111,7 +112,7 @@ def _serve_http(session: Session, server: MCPServer, port: int, address: str) ->
 
     from bbj_desktop.services.local_key import local_key
 
-    key = local_key(session.paths.config)
+    key = local_key(session.paths.config / KEY_FILE)
     names = [f"{name}:{port}" for name in (HOST, "localhost")]
     # no web page may reach it, whatever its origin
     security = TransportSecuritySettings(allowed_hosts=names, allowed_origins=[])

@@ -1,4 +1,4 @@
-"""The key that programs of this user show to our servers on loopback addresses."""
+"""Keys that programs of this user show to our servers on loopback addresses."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from pathlib import Path
 
 from bbj_desktop.core.errors import StoreAccessError
 
-FILE = "local-key"
 _KEY_BYTES = 32
+_LEAST_LENGTH = 32
 
 
-def local_key(folder: Path) -> str:
-    """Reads the key, or makes one that only this user can read.
+def local_key(path: Path, *, renew: bool = False) -> str:
+    """Reads a key, or makes one that only this user can read. It stays the same for the programs that have it.
 
     Args:
-        folder: Where it is kept; made if it isn't there.
+        renew: Makes another one.
 
     Raises:
-        StoreAccessError: It can't be read or written, or others can read it.
+        StoreAccessError: It can't be read or made, or others can read it.
     """
-    path = folder / FILE
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if renew:
+            path.unlink(missing_ok=True)
         return _made(path) or _read(path)
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise StoreAccessError(
-            f"The key for local programs can't be kept in {path}: {error}.", hint="Check who owns that folder."
+            f"The key {path} for local programs can't be used: {error}.",
+            hint="Remove that file: a new key is made, and programs that have the old one must be told.",
         ) from error
 
 
@@ -36,12 +38,12 @@ def _made(path: Path) -> str:
     """A new key in a file that wasn't there; empty if it was. It appears whole or not at all."""
     if path.exists():
         return ""
-    key = secrets.token_urlsafe(_KEY_BYTES)
-    draft = path.with_name(f"{FILE}.{secrets.token_hex(4)}")
+    key = f"bbj-{secrets.token_urlsafe(_KEY_BYTES)}"
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(key)
+            file.write(f"{key}\n")
         os.link(draft, path)  # unlike a rename it doesn't replace what another process made meanwhile
     except FileExistsError:
         return ""
@@ -52,11 +54,8 @@ def _made(path: Path) -> str:
 
 def _read(path: Path) -> str:
     if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise StoreAccessError(
-            f"Others may read {path}, which holds the key for local programs.",
-            hint=f"Type: rm {path} (a new one is made; programs that use it have to be told).",
-        )
+        raise PermissionError("other users can read it")
     key = path.read_text(encoding="ascii").strip()
-    if not key:
-        raise StoreAccessError(f"{path} is empty.", hint="Remove it: a new key is made.")
+    if len(key) < _LEAST_LENGTH:
+        raise ValueError("it is too short")
     return key

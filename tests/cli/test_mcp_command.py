@@ -19,8 +19,9 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from bbj_desktop.cli.mcp import KEY_FILE
 from bbj_desktop.core.errors import StoreAccessError
-from bbj_desktop.services.local_key import FILE, local_key
+from bbj_desktop.services.local_key import local_key
 from tests.cli.conftest import PROGRAM, Call
 from tests.fakes.compiler import bbj_installation
 from tests.fakes.ollama import FakeOllama
@@ -124,7 +125,7 @@ def _wait_until_it_listens(server: subprocess.Popen[bytes], port: int) -> None:
 
 @pytest.fixture
 def key(data: Path) -> str:
-    return local_key(data / "config")
+    return local_key(data / "config" / KEY_FILE)
 
 
 def over_http(port: int, key: str, ask: Ask) -> Any:
@@ -172,21 +173,22 @@ def test_a_port_that_is_taken_is_said(call: Call, free_tcp_port: int) -> None:
 
 
 def test_the_key_is_for_this_user_alone_and_stays(tmp_path: Path) -> None:
-    folder = tmp_path / "Einstellungen für BBj"
-    key = local_key(folder)
-    assert local_key(folder) == key
-    assert (folder / FILE).stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in folder.iterdir()] == [FILE]
+    path = tmp_path / "Einstellungen für BBj" / "a.key"
+    key = local_key(path)
+    assert local_key(path) == key
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    local_key(tmp_path)
-    (tmp_path / FILE).chmod(0o644)
-    with pytest.raises(StoreAccessError, match="Others may read"):
-        local_key(tmp_path)
+    path = tmp_path / "a.key"
+    local_key(path)
+    path.chmod(0o644)
+    with pytest.raises(StoreAccessError, match="other users can read it"):
+        local_key(path)
 
 
 def test_an_empty_key_is_refused(tmp_path: Path) -> None:
-    (tmp_path / FILE).touch(0o600)
-    with pytest.raises(StoreAccessError, match="empty"):
-        local_key(tmp_path)
+    (tmp_path / "a.key").touch(0o600)
+    with pytest.raises(StoreAccessError, match="too short"):
+        local_key(tmp_path / "a.key")

@@ -18,7 +18,7 @@ import pytest
 from bbj_desktop.core.errors import EngineError, StoreAccessError, UserInputError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.versions import InstalledVersion
-from bbj_desktop.services.runtime.embedded_host.door import gateway_key
+from bbj_desktop.services.local_key import local_key
 from bbj_desktop.services.runtime.embedded_host.gateway import MAX_HEADER_BYTES, Gateway, Limits
 from bbj_desktop.services.runtime.embedded_host.host import Owner
 from bbj_desktop.services.runtime.embedded_host.serving import Offered
@@ -398,18 +398,18 @@ def test_only_this_machine_can_reach_it(desk: Desk) -> None:
 
 def test_the_key_stays_the_same_and_is_its_owners(tmp_path: Path) -> None:
     path = tmp_path / "Schlüssel" / "gateway.key"
-    first = gateway_key(path)
-    assert gateway_key(path) == first
+    first = local_key(path)
+    assert local_key(path) == first
     assert path.stat().st_mode & 0o777 == 0o600
-    assert gateway_key(path, renew=True) != first
+    assert local_key(path, renew=True) != first
 
 
 def test_a_key_that_others_can_read_isnt_used(tmp_path: Path) -> None:
     path = tmp_path / "gateway.key"
-    gateway_key(path)
+    local_key(path)
     path.chmod(0o644)
     with pytest.raises(StoreAccessError, match="other users can read it"):
-        gateway_key(path)
+        local_key(path)
 
 
 def test_a_key_that_is_too_short_isnt_used(tmp_path: Path) -> None:
@@ -417,4 +417,4 @@ def test_a_key_that_is_too_short_isnt_used(tmp_path: Path) -> None:
     path.write_text("abc\n")
     path.chmod(0o600)
     with pytest.raises(StoreAccessError, match="too short"):
-        gateway_key(path)
+        local_key(path)

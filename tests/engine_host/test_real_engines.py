@@ -21,8 +21,9 @@ from bbj_desktop.core.chat import Finished
 from bbj_desktop.core.errors import EngineCrashedError, EngineRefusedError, StoreError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.versions import InstalledVersion, Registration
+from bbj_desktop.services.local_key import local_key
 from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
-from bbj_desktop.services.runtime.embedded_host.door import DoorOptions, gateway_key
+from bbj_desktop.services.runtime.embedded_host.door import DoorOptions
 from bbj_desktop.services.runtime.engine import EngineProgram
 from bbj_desktop.services.store.store import Store
 from tests.engine_host.conftest import Home, question, text_of, wait_until
@@ -153,7 +154,7 @@ def test_an_ide_gets_a_chat_a_stream_and_the_models_and_wakes_the_model_itself(
     store.activate(version.key, (registration,))
     key_file = tmp_path / "gateway.key"
     options = DoorOptions(port=_free_port(), key_file=str(key_file), store=str(tmp_path / "store"))
-    key = gateway_key(key_file)
+    key = local_key(key_file)
     with home.lease() as lease:
         address = lease.ask("gateway_start", **asdict(options))["gateway"]
         with httpx.Client(headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=60) as ide:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bbj_desktop.core.errors import EngineRefusedError, StoreAccessError
+from bbj_desktop.core.errors import EngineRefusedError
+from bbj_desktop.services.local_key import local_key
 from bbj_desktop.services.runtime.embedded_host.host import Owner
 
 if TYPE_CHECKING:
@@ -48,40 +45,6 @@ class DoorOptions:
             raise EngineRefusedError(f"The engine's host doesn't understand this request: {error}.") from error
 
 
-def gateway_key(path: Path, *, renew: bool = False) -> str:
-    """The key of the file, which is made when it isn't there: it must stay the same for the IDEs that have it.
-
-    Args:
-        renew: Makes another one.
-
-    Raises:
-        StoreAccessError: It can't be read or made, or others can read it.
-    """
-    try:
-        if renew:
-            path.unlink(missing_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(f"bbj-{secrets.token_urlsafe(32)}\n")
-        if sys.platform != "win32" and path.stat().st_mode & 0o077:
-            raise PermissionError("other users can read it")
-        key = path.read_text(encoding="ascii").strip()
-    except (OSError, ValueError) as error:
-        raise _unusable(path, str(error)) from error
-    if len(key) < _LEAST_KEY_LENGTH:
-        raise _unusable(path, "it is too short")
-    return key
-
-
-def _unusable(path: Path, why: str) -> StoreAccessError:
-    return StoreAccessError(
-        f"The gateway's key {path} can't be used: {why}.",
-        hint="Remove that file; bbj-desktop gateway start makes a new one.",
-    )
-
-
 class Door:
     """The gateway of one host, open or not.
 
@@ -114,7 +77,7 @@ class Door:
         from bbj_desktop.services.runtime.engine import EngineProgram
 
         options = DoorOptions.read(said)
-        key = gateway_key(Path(options.key_file))
+        key = local_key(Path(options.key_file))
         await self.stop({})
         executable = Path(options.executable) if options.executable else None
         program = EngineProgram(options.program, executable)  # type: ignore[arg-type]  # another name is refused later
