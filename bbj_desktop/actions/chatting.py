@@ -97,11 +97,21 @@ def open_conversation(context: Context, text: str | None = None) -> Conversation
         EngineMissingError: No runtime that knows the version can be used now.
         EngineMismatchError: Somebody changed the version in Ollama.
     """
-    version = _version_for(context, text)
+    version, runtime = answering(context, text, Role.CHAT)
+    return Conversation(version, runtime, lambda: token_counter(context, version))
+
+
+def answering(context: Context, text: str | None, role: Role) -> tuple[InstalledVersion, Runtime]:
+    """The version that is to answer, and what runs it. Raises as ``open_conversation``.
+
+    Args:
+        text: Key (or a unique part) of the version; None takes the active one of the role.
+    """
+    version = _version_for(context, text, role)
     runtime = _runtime_for(context, version)
     if runtime.name == "ollama":
         refuse_drifted(context, version)
-    return Conversation(version, runtime, lambda: token_counter(context, version))
+    return version, runtime
 
 
 def token_counter(context: Context, version: InstalledVersion) -> TokenCounter:
@@ -110,21 +120,23 @@ def token_counter(context: Context, version: InstalledVersion) -> TokenCounter:
     return TokenCounter(tokenizer, version.release.prompt, version.context_length)
 
 
-def _version_for(context: Context, text: str | None) -> InstalledVersion:
+def _version_for(context: Context, text: str | None, role: Role) -> InstalledVersion:
     """An installed version; else one of an Ollama that this machine is connected with."""
     store = context.open_store()
     try:
-        return store.find(text) if text else _active_chat(store.versions())
+        return store.find(text) if text else _active(store.versions(), role)
     except NotFoundError:
         connected = [version for version in connected_versions(context) if text in (None, version.key)]
-        chats = [version for version in connected if text or version.release.role is Role.CHAT]
-        if not chats:
+        fitting = [version for version in connected if text or version.release.role is role]
+        if not fitting:
             raise
-        return max(chats, key=lambda version: version.variant.architecture.parameters)
+        return max(fitting, key=lambda version: version.variant.architecture.parameters)
 
 
-def _active_chat(versions: tuple[InstalledVersion, ...]) -> InstalledVersion:
-    active = [version for version in versions if version.active and version.release.role is Role.CHAT]
+def _active(versions: tuple[InstalledVersion, ...], role: Role) -> InstalledVersion:
+    active = [version for version in versions if version.active and version.release.role is role]
+    if not active and role is Role.FIM:
+        raise NotFoundError("No completion model is installed yet.", hint="Type: bbj-desktop install --role fim")
     if not active:
         raise NotFoundError("No chat model is installed yet.", hint="Type: bbj-desktop install")
     return max(active, key=lambda version: version.variant.architecture.parameters)

@@ -104,8 +104,12 @@ class Context:
         if name == "ollama":
             from bbj_desktop.services.runtime.ollama import OllamaRuntime
 
+            values = self.settings.values
             return OllamaRuntime(
-                self.settings.values.ollama_host, tls=self.ollama_tls(), notes=self.paths.temporary / "ollama"
+                values.ollama_host,
+                tls=self.ollama_tls(),
+                notes=self.paths.temporary / "ollama",
+                keep_alive_s=values.ollama_keep_alive_s,
             )
         from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
 

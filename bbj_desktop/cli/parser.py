@@ -232,8 +232,21 @@ def _declare_conversation(commands: _Commands) -> None:
     )
     ask = commands.add("ask", "chat:ask", "ask one question, for scripts; the question may come from stdin")
     ask.add_argument("question", nargs="*", metavar="QUESTION", help="the question; none, or -, reads stdin")
-    for parser in (chat, ask):
-        parser.add_argument("--model", metavar="VERSION", help="an installed version; default: the active chat model")
+    complete = commands.add(
+        "complete",
+        "complete:complete",
+        "let a completion model fill in what belongs at the cursor",
+        description="Lets a completion model fill in what belongs between a prefix and a suffix. Without files it\n"
+        "reads stdin, which has a mark where the cursor is. What is too long for the context is left out far from it.",
+    )
+    complete.add_argument("--prefix-file", metavar="FILE", help="what stands before the cursor")
+    complete.add_argument("--suffix-file", metavar="FILE", help="what stands behind it")
+    complete.add_argument("--cursor", default="<CURSOR>", metavar="MARK", help="the mark in stdin (default <CURSOR>)")
+    for parser in (chat, ask, complete):
+        active = "completion" if parser is complete else "chat"
+        parser.add_argument(
+            "--model", metavar="VERSION", help=f"an installed version; default: the active {active} model"
+        )
         parser.add_argument("--seed", type=_number(int, 0, 2**31 - 1), metavar="N", help="makes the answer repeatable")
         parser.add_argument(
             "--max-tokens", type=_number(int, 1, 2**20), metavar="N", help="ends the answer after so many tokens"
@@ -241,6 +254,7 @@ def _declare_conversation(commands: _Commands) -> None:
         parser.add_argument(
             "--temperature", type=_number(float, 0, 2), metavar="T", help="0 … 2; default: the release's"
         )
+    for parser in (chat, ask):
         parser.add_argument("--check", action="store_true", help="compile the answer's BBj, where there is a compiler")
         parser.add_argument(
             "--mend", action="store_true", help="and ask the model to mend what doesn't compile, up to three times"

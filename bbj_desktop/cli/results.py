@@ -398,6 +398,25 @@ class AskResult(_Result):
     checks: tuple[CheckedAnswer, ...] = ()
 
 
+class CompleteResult(_Result):
+    """Attributes:
+    completion: What belongs at the cursor.
+    prompt_tokens: Of the prompt that was made of what is around it.
+    tokens_counted: With the model's own tokenizer; else they are estimated.
+    left_out_before: Characters of the file's beginning that didn't fit into the context.
+    left_out_behind: Characters of its end.
+    """
+
+    version: str
+    runtime: str
+    completion: str
+    prompt_tokens: int
+    tokens_counted: bool
+    left_out_before: int
+    left_out_behind: int
+    statistics: Statistics
+
+
 class ChatResult(_Result):
     """The end of a chat; with ``--json`` each answer is an AskResult of its own line before it."""
 
@@ -775,6 +794,7 @@ RESULTS: dict[str, type[BaseModel]] = {
     "remove": RemoveResult,
     "chat": ChatResult,
     "ask": AskResult,
+    "complete": CompleteResult,
     "mcp": McpResult,
     "ide show": IdeShowResult,
     "ide apply": IdeApplyResult,

@@ -34,6 +34,26 @@ class ChatRequest(BaseModel):
     seed: int | None = None
 
 
+class CompletionRequest(BaseModel):
+    """A gap to be filled by a completion model.
+
+    Attributes:
+        prompt: Prefix and suffix with the release's own tokens around them, as ``FimTemplate.render`` makes it.
+        stop: Texts that end the answer, besides the release's own.
+        temperature: Replaces the release's; None keeps it.
+        max_tokens: Upper bound of the answer.
+        seed: For a repeatable answer.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    prompt: str
+    stop: tuple[str, ...] = ()
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)]
+    seed: int | None = None
+
+
 class Delta(BaseModel):
     """A piece of the answer."""
 

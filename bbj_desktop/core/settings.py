@@ -173,6 +173,15 @@ class Settings:
         limits=(1, 64),
         help="conversations at once that the model shall serve: each needs a KV cache of its own",
     )
+    ollama_keep_alive_s: float | None = _declare(
+        "seconds",
+        None,
+        "BBJ_DESKTOP_OLLAMA_KEEP_ALIVE",
+        flag="--ollama-keep-alive",
+        unit="seconds",
+        limits=(0, 10**7),
+        help="Ollama frees a model's memory so long after our last question; default: Ollama's own, five minutes",
+    )
     start_ollama: Literal["ask", "yes", "no"] = _declare(
         "choice",
         "ask",

@@ -44,7 +44,10 @@ FIELDS: dict[tuple[str, str], tuple[frozenset[str], frozenset[str]]] = {
         frozenset({"keep_alive", "_debug_render_only"}),
     ),
     ("POST", "/api/pull"): (frozenset({"model", "insecure"}), frozenset()),
-    ("POST", "/api/generate"): (frozenset({"model", "keep_alive"}), frozenset({"stream"})),
+    ("POST", "/api/generate"): (
+        frozenset({"model"}),
+        frozenset({"keep_alive", "stream", "prompt", "raw", "truncate", "options"}),
+    ),
 }
 """What a request must and may have in its body."""
 OPTIONS = frozenset({"num_ctx", "temperature", "top_p", "seed", "num_predict", "num_thread", "stop", "repeat_penalty"})
@@ -94,6 +97,7 @@ class FakeOllama:
         partials: What has arrived of unfinished pulls.
         written_bytes: Of blobs, into its store.
         rendered: What ``_debug_render_only`` shows instead of ChatML.
+        on_hang: Called when it says nothing any more.
         busy: Requests that are being answered.
     """
 
@@ -120,6 +124,7 @@ class FakeOllama:
     partials: dict[str, Partial] = field(default_factory=dict)
     written_bytes: int = 0
     rendered: str | None = None
+    on_hang: Callable[[], None] | None = None
     busy: int = 0
 
     def __post_init__(self) -> None:
@@ -284,7 +289,7 @@ class _Handler(BaseHTTPRequestHandler):
             ("POST", "/api/pull"): self._pull,
             ("DELETE", "/api/delete"): self._delete,
             ("POST", "/api/chat"): self._chat,
-            ("POST", "/api/generate"): self._unload,
+            ("POST", "/api/generate"): lambda body: self._complete(body) if body.get("prompt") else self._unload(body),
         }
 
     def _models(self, names: Iterable[str]) -> None:
@@ -480,8 +485,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _unload(self, body: dict[str, Any]) -> None:
         # ollama.md:52 `unload`
-        if body["keep_alive"] != 0:
-            self.fake.problems.append("generate is used for unloading only")
+        if body.get("keep_alive") != 0:
+            self.fake.problems.append("generate without a prompt is used for unloading only")
         if body["model"] not in self.fake.models:
             return self._unknown(body["model"])
         self.fake.loaded.discard(body["model"])
@@ -503,18 +508,31 @@ class _Handler(BaseHTTPRequestHandler):
         # ollama.md:53 `4096 without VRAM`, and `truncate:false` refuses instead of cutting
         if words > options.get("num_ctx", 4096) and body.get("truncate") is False:
             return self._json(400, {"error": self._too_long(words, options["num_ctx"])})
+        return self._write(body, lambda piece: {"message": {"role": "assistant", "content": piece}})
+
+    def _complete(self, body: dict[str, Any]) -> None:
+        # ollama.md:48 `with FIM tokens in the prompt works`
+        if body.get("raw") is not True or "num_ctx" not in body["options"]:
+            self.fake.problems.append("a completion that isn't raw, or without num_ctx")
+        if body["model"] not in self.fake.models:
+            return self._unknown(body["model"])
+        self.fake.loaded.add(body["model"])
+        words = len(body["prompt"].split())
+        if words > body["options"]["num_ctx"] and body.get("truncate") is False:
+            return self._json(400, {"error": self._too_long(words, body["options"]["num_ctx"])})
+        return self._write(body, lambda piece: {"response": piece})
+
+    def _write(self, body: dict[str, Any], said: Callable[[str], dict[str, Any]]) -> None:
+        name, options = body["model"], body["options"]
         answer = self.fake.answers.pop(0) if self.fake.answers else self.fake.answer
         pieces = list(answer)[: options.get("num_predict")]
         # ollama.md:52 `last one adds `: the reason it ended, and durations in nanoseconds
         cut = len(pieces) < len(answer)
-        lines = [
-            {"model": name, "created_at": _NOW, "message": {"role": "assistant", "content": piece}, "done": False}
-            for piece in pieces
-        ]
+        lines = [{"model": name, "created_at": _NOW, **said(piece), "done": False} for piece in pieces]
         last = {
             "model": name,
             "created_at": _NOW,
-            "message": {"role": "assistant", "content": ""},
+            **said(""),
             "done": True,
             "done_reason": "length" if cut else "stop",
             "total_duration": 900_000_000,
@@ -525,8 +543,7 @@ class _Handler(BaseHTTPRequestHandler):
             "eval_duration": len(pieces) * 50_000_000,
         }
         if body.get("stream") is False:
-            message = {"role": "assistant", "content": "".join(pieces)}
-            return self._json(200, {**last, "message": message})
+            return self._json(200, {**last, **said("".join(pieces))})
         self._stream([*lines, last])
         return None
 
@@ -597,6 +614,8 @@ class _Handler(BaseHTTPRequestHandler):
         return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
     def _wait_for_the_client_to_go(self) -> None:
+        if self.fake.on_hang is not None:
+            self.fake.on_hang()
         self.connection.settimeout(0.05)
         while not self.fake.stopping.is_set():
             try:

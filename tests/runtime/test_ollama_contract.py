@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.core.chat import ChatEvent, ChatRequest, Delta, Finished, Message
+from bbj_desktop.core.chat import ChatEvent, ChatRequest, CompletionRequest, Delta, Finished, Message
 from bbj_desktop.core.errors import EngineRefusedError
 from bbj_desktop.core.progress import Cancel, Event, Transfer, silent
 from bbj_desktop.core.release import Prompt
@@ -192,6 +192,28 @@ def test_an_answer_is_streamed_with_its_numbers_at_the_end(target: Target) -> No
     assert numbers.answer_tokens > 0
     assert numbers.prompt_tokens
     assert numbers.decode_tokens_per_s
+
+
+def test_a_raw_prompt_is_written_on_without_a_template(target: Target) -> None:
+    target.runtime.register(target.version, silent, Cancel())
+    request = CompletionRequest(prompt="One, two, three, four,", stop=("<|fim_middle|>",), max_tokens=4, seed=1)
+    *deltas, finished = target.runtime.complete(target.version, request, Cancel())
+    assert deltas
+    assert isinstance(finished, Finished)
+    assert 0 < finished.statistics.answer_tokens <= 4
+    assert finished.statistics.prompt_tokens
+
+
+def test_a_model_stays_in_memory_as_long_as_it_is_told(target: Target) -> None:
+    keeping = OllamaRuntime(target.runtime.address, options={"num_thread": 1}, keep_alive_s=60)
+    target.runtime.register(target.version, silent, Cancel())
+    list(
+        keeping.chat(
+            target.version, ChatRequest(messages=(Message(role="user", content="REM"),), max_tokens=1), Cancel()
+        )
+    )
+    assert target.version.key in {model.name for model in keeping.running()}
+    keeping.close()
 
 
 def test_an_answer_ends_at_its_limit(target: Target) -> None:

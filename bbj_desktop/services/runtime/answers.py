@@ -24,9 +24,11 @@ class Text(_Said):
 
 
 class ChatLine(_Said):
-    """A line of Ollama's ``/api/chat``; the counts come with the last one, durations in nanoseconds."""
+    """A line of Ollama's ``/api/chat`` or ``/api/generate``; the counts come with the last one, durations in
+    nanoseconds."""
 
     message: Text | None = None
+    response: str | None = None
     done: bool = False
     done_reason: str | None = None
     load_duration: int | None = None
@@ -34,6 +36,12 @@ class ChatLine(_Said):
     prompt_eval_duration: int | None = None
     eval_count: int | None = None
     eval_duration: int | None = None
+
+    @property
+    def piece(self) -> str:
+        """Of the answer; empty for none."""
+        said = self.message.content if self.message is not None else self.response
+        return said or ""
 
 
 class Shown(_Said):
@@ -65,7 +73,14 @@ class Rendered(_Said):
 
 class Choice(_Said):
     delta: Text | None = None
+    text: str | None = None
     finish_reason: str | None = None
+
+    @property
+    def piece(self) -> str:
+        """Of the answer; empty for none."""
+        said = self.delta.content if self.delta is not None else self.text
+        return said or ""
 
 
 class Usage(_Said):
@@ -79,7 +94,7 @@ class Timings(_Said):
 
 
 class Chunk(_Said):
-    """An event of llama.cpp's ``/v1/chat/completions``."""
+    """An event of llama.cpp's ``/v1/chat/completions`` or ``/v1/completions``."""
 
     choices: tuple[Choice, ...] | None = None
     usage: Usage | None = None

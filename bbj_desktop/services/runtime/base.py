@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from bbj_desktop.core.chat import ChatEvent, ChatRequest
+from bbj_desktop.core.chat import ChatEvent, ChatRequest, CompletionRequest
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.progress import Cancel, Report
 from bbj_desktop.core.versions import InstalledVersion, Registration
@@ -67,6 +67,10 @@ class Runtime(Protocol):
         """Streams an answer: any number of Delta, then one Finished. When cancelled it stops at once, with a Finished
         whose stop reason is ``cancelled``.
         """
+        ...
+
+    def complete(self, version: InstalledVersion, request: CompletionRequest, cancel: Cancel) -> Iterator[ChatEvent]:
+        """The same for a gap in a text. The prompt reaches the model as it is, without a chat template."""
         ...
 
     def tags(self) -> tuple[str, ...]:

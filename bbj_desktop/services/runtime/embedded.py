@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import httpx
 
-from bbj_desktop.core.chat import ChatEvent, ChatRequest, Finished
+from bbj_desktop.core.chat import ChatEvent, ChatRequest, CompletionRequest, Finished
 from bbj_desktop.core.engines import RuntimeStatus, embedded_accelerators
 from bbj_desktop.core.errors import Cancelled, EngineCrashedError, EngineError, EngineMissingError, EngineRefusedError
 from bbj_desktop.core.progress import Cancel, Report
@@ -89,6 +89,14 @@ class EmbeddedRuntime:
         self.unload(version)
 
     def chat(self, version: InstalledVersion, request: ChatRequest, cancel: Cancel) -> Iterator[ChatEvent]:
+        return self._answer(version, "/v1/chat/completions", _body(version, request), cancel)
+
+    def complete(self, version: InstalledVersion, request: CompletionRequest, cancel: Cancel) -> Iterator[ChatEvent]:
+        return self._answer(version, "/v1/completions", _completion_body(version, request), cancel)
+
+    def _answer(
+        self, version: InstalledVersion, path: str, body: dict[str, Any], cancel: Cancel
+    ) -> Iterator[ChatEvent]:
         watch = Stopwatch()
         load_s = 0.0
         model = RunningModel(name=version.key, digest=version.variant.file.digest)
@@ -96,7 +104,7 @@ class EmbeddedRuntime:
             config = engine_config(version, self._program, self._threads)
             with self._lender.borrow(config, model, cancel) as loan:
                 load_s = watch.elapsed_s if loan.fresh else 0.0
-                with _told_why(loan), contextlib.closing(_stream(loan.engine, version, request, cancel)) as chunks:
+                with _told_why(loan), contextlib.closing(_stream(loan.engine, version, path, body, cancel)) as chunks:
                     yield from _events(chunks, watch, load_s)
         except Cancelled:
             yield Finished(statistics=watch.statistics("cancelled", load_s=load_s))
@@ -156,33 +164,47 @@ def _body(version: InstalledVersion, request: ChatRequest) -> dict[str, Any]:
     last bits of the numbers, so a request with a seed, which wants to be repeatable, goes without.
     """
     prompt = version.release.prompt
-    parameters = prompt.parameters
     system = prompt.system if request.system is None else request.system
     messages = [{"role": "system", "content": system}] if system else []
+    body = _sampling(version, request.temperature, request.max_tokens, request.seed)
+    return body | {"messages": messages + [message.model_dump() for message in request.messages]}
+
+
+def _completion_body(version: InstalledVersion, request: CompletionRequest) -> dict[str, Any]:
+    """The body of ``POST /v1/completions``: a prompt as it is. (``/infill`` needs the tokens in the GGUF's metadata,
+    and orders them its own way.)"""
+    body = _sampling(version, request.temperature, request.max_tokens, request.seed)
+    return body | {"prompt": request.prompt, "stop": list(dict.fromkeys((*body["stop"], *request.stop)))}
+
+
+def _sampling(
+    version: InstalledVersion, temperature: float | None, max_tokens: int | None, seed: int | None
+) -> dict[str, Any]:
+    """What both kinds of requests have in common."""
+    parameters = version.release.prompt.parameters
     body: dict[str, Any] = {
-        "messages": messages + [message.model_dump() for message in request.messages],
         "stream": True,
         "stream_options": {"include_usage": True},
-        "temperature": parameters.temperature if request.temperature is None else request.temperature,
+        "temperature": parameters.temperature if temperature is None else temperature,
         "top_p": parameters.top_p,
         "top_k": 40,
         "min_p": 0.0,
         "repeat_penalty": 1.0 if parameters.repeat_penalty is None else parameters.repeat_penalty,
         "stop": list(parameters.stop),
-        "cache_prompt": request.seed is None,
+        "cache_prompt": seed is None,
     }
-    limits = {"max_tokens": request.max_tokens or parameters.max_tokens, "seed": request.seed}
+    limits = {"max_tokens": max_tokens or parameters.max_tokens, "seed": seed}
     return body | {name: value for name, value in limits.items() if value is not None}
 
 
 def _stream(
-    engine: Reachable, version: InstalledVersion, request: ChatRequest, cancel: Cancel
+    engine: Reachable, version: InstalledVersion, path: str, body: dict[str, Any], cancel: Cancel
 ) -> Generator[Mapping[str, Any]]:
     """The chunks of an answer. Closing the connection, by ``cancel`` or by leaving, stops the engine's work."""
     wire = Wire(engine.address, _NAME, headers={"Authorization": f"Bearer {engine.key}"}, verify=False)
     with (
         contextlib.closing(wire),
-        wire.open("POST", "/v1/chat/completions", body=_body(version, request), cancel=cancel) as response,
+        wire.open("POST", path, body=body, cancel=cancel) as response,
     ):
         if response.status_code != httpx.codes.OK:
             raise _refusal(response.read().decode(errors="replace"), version.context_length)
@@ -207,8 +229,8 @@ def _events(chunks: Iterator[Mapping[str, Any]], watch: Stopwatch, load_s: float
         usage = chunk.usage or usage
         timings = chunk.timings or timings
         for choice in chunk.choices or ():
-            if choice.delta is not None and choice.delta.content:
-                yield watch.piece(choice.delta.content)
+            if choice.piece:
+                yield watch.piece(choice.piece)
             if choice.finish_reason == "length":
                 stop_reason = "length"
     yield Finished(

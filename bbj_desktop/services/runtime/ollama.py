@@ -7,11 +7,11 @@ import os
 import re
 import ssl
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from bbj_desktop.core.chat import ChatEvent, ChatRequest, Finished, Message
+from bbj_desktop.core.chat import ChatEvent, ChatRequest, CompletionRequest, Finished, Message
 from bbj_desktop.core.engines import OLLAMA_ACCELERATORS, RuntimeStatus
 from bbj_desktop.core.errors import (
     BBjDesktopError,
@@ -33,7 +33,7 @@ from bbj_desktop.services.runtime.ollama_link import RouteRefusedError, recover
 from bbj_desktop.services.runtime.ollama_loopback import Blob
 from bbj_desktop.services.runtime.ollama_place import OllamaPlace
 from bbj_desktop.services.runtime.ollama_pull import sweep
-from bbj_desktop.services.runtime.ollama_release import chat_of, differences_from, served_digest
+from bbj_desktop.services.runtime.ollama_release import chat_of, completion_of, differences_from, served_digest
 from bbj_desktop.services.runtime.ollama_routes import RouteTaker
 from bbj_desktop.services.runtime.stopwatch import Stopwatch
 from bbj_desktop.services.runtime.weights import weights_of
@@ -61,6 +61,7 @@ class OllamaRuntime:
         notes: A folder of ours, for what is pending in Ollama's; without one no model is linked.
         routes: Those that may be taken.
         ask_first: Whether a newly registered version is asked a question.
+        keep_alive_s: How long a model stays in memory after an answer; None leaves it to Ollama.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class OllamaRuntime:
         notes: Path | None = None,
         routes: Collection[Route] = tuple(Route),
         ask_first: bool = True,
+        keep_alive_s: float | None = None,
     ) -> None:
+        self._keep_alive_s = keep_alive_s
         self._tls = tls
         self._options = dict(options or {})
         self._environment = environment
@@ -337,15 +340,25 @@ class OllamaRuntime:
         self._api.delete(version.key)
 
     def chat(self, version: InstalledVersion, request: ChatRequest, cancel: Cancel) -> Iterator[ChatEvent]:
+        body = self._kept(chat_of(version, request, self._options))
+        return self._answer(lambda: self._api.chat(body, version.context_length, cancel))
+
+    def complete(self, version: InstalledVersion, request: CompletionRequest, cancel: Cancel) -> Iterator[ChatEvent]:
+        body = self._kept(completion_of(version, request, self._options))
+        return self._answer(lambda: self._api.generate(body, version.context_length, cancel))
+
+    def _kept(self, body: dict[str, Any]) -> dict[str, Any]:
+        return body if self._keep_alive_s is None else {**body, "keep_alive": f"{self._keep_alive_s:g}s"}
+
+    def _answer(self, ask: Callable[[], Generator[dict[str, Any]]]) -> Iterator[ChatEvent]:
         watch = Stopwatch()
         done = False
         try:
-            body = chat_of(version, request, self._options)
-            with contextlib.closing(self._api.chat(body, version.context_length, cancel)) as lines:
+            with contextlib.closing(ask()) as lines:
                 for line in lines:
                     said = read_answer(ChatLine, line, "Ollama")
-                    if said.message is not None and said.message.content:
-                        yield watch.piece(said.message.content)
+                    if said.piece:
+                        yield watch.piece(said.piece)
                     if said.done:
                         done = True
                         yield _finished(watch, said)

@@ -196,9 +196,18 @@ class OllamaApi:
 
     def chat(self, body: dict[str, Any], context_length: int, cancel: Cancel) -> Generator[dict[str, Any]]:
         """The lines of an answer; the last one has ``done``."""
+        return self._answered("/api/chat", body, context_length, cancel)
+
+    def generate(self, body: dict[str, Any], context_length: int, cancel: Cancel) -> Generator[dict[str, Any]]:
+        """The same for a prompt that needs no template."""
+        return self._answered("/api/generate", body, context_length, cancel)
+
+    def _answered(
+        self, path: str, body: dict[str, Any], context_length: int, cancel: Cancel
+    ) -> Generator[dict[str, Any]]:
         doing = f"answer with {body['model']}"
         done = False
-        with self._wire.open("POST", "/api/chat", body=body, cancel=cancel) as response:
+        with self._wire.open("POST", path, body=body, cancel=cancel) as response:
             _check(response, doing, context_length)
             lines = json_lines(response, _NAME)
             for line in lines:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from bbj_desktop.core.chat import ChatRequest, Message
+from bbj_desktop.core.chat import ChatRequest, CompletionRequest, Message
 from bbj_desktop.core.release import Release, Rendering
 from bbj_desktop.core.versions import InstalledVersion
 
@@ -75,6 +75,19 @@ def chat_of(version: InstalledVersion, request: ChatRequest, extra_options: Mapp
     options = {"num_ctx": version.context_length, **extra_options}
     options |= {name: value for name, value in wishes.items() if value is not None}
     return {"model": version.key, "messages": messages, "stream": True, "truncate": False, "options": options}
+
+
+def completion_of(
+    version: InstalledVersion, request: CompletionRequest, extra_options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The body of ``POST /api/generate`` for a prompt that needs no template (``raw``): that works whatever template
+    the model has in Ollama, ``suffix`` only where one with ``.Suffix`` won (see the decision on templates)."""
+    wishes = {"temperature": request.temperature, "seed": request.seed}
+    stop = list(dict.fromkeys((*version.release.prompt.parameters.stop, *request.stop)))
+    options = {"num_ctx": version.context_length, **extra_options, "num_predict": request.max_tokens, "stop": stop}
+    options |= {name: value for name, value in wishes.items() if value is not None}
+    body = {"model": version.key, "prompt": request.prompt, "raw": True, "stream": True, "truncate": False}
+    return body | {"options": options}
 
 
 def rendering_of(version: InstalledVersion, rendering: Rendering) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""Filling in what belongs at the cursor, with a completion model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bbj_desktop.actions.chatting import answering, token_counter
+from bbj_desktop.actions.context import Context
+from bbj_desktop.core.budget import TokenCounter, kept_for_answer
+from bbj_desktop.core.chat import ChatEvent, CompletionRequest
+from bbj_desktop.core.errors import EngineRefusedError, UserInputError
+from bbj_desktop.core.fim import FimTemplate, Gap, fim_template, gap
+from bbj_desktop.core.progress import Cancel
+from bbj_desktop.core.release import Release, Role
+from bbj_desktop.core.versions import InstalledVersion
+from bbj_desktop.services.runtime.base import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One version that fills in.
+
+    Attributes:
+        template: Its tokens around prefix and suffix.
+    """
+
+    version: InstalledVersion
+    runtime: Runtime
+    template: FimTemplate
+    counter: TokenCounter
+
+    def around(self, prefix: str, suffix: str, max_tokens: int | None = None) -> Gap:
+        """What of a file the model is given: as much around the cursor as its context has room for.
+
+        Raises:
+            UserInputError: There is nothing but the cursor.
+        """
+        if not (prefix.strip() or suffix.strip()):
+            raise UserInputError("There is nothing around the cursor.", hint="Give a prefix, a suffix, or both.")
+        room = self.version.context_length - self.limit(max_tokens)
+        return gap(self.template, prefix, suffix, room_tokens=room, count=self.counter.count)
+
+    def limit(self, max_tokens: int | None) -> int:
+        """The longest answer: what is asked for or the release says, and at most half of the context."""
+        length = self.version.context_length
+        wanted = max_tokens or self.version.release.prompt.parameters.max_tokens or kept_for_answer(length)
+        return min(wanted, length // 2)
+
+    def fill(
+        self,
+        around: Gap,
+        cancel: Cancel,
+        *,
+        seed: int | None = None,
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+    ) -> Iterator[ChatEvent]:
+        """Asks and yields what belongs there as it comes: Delta…, then Finished.
+
+        Raises:
+            EngineError: The runtime fails.
+        """
+        request = CompletionRequest(
+            prompt=self.template.render(around.prefix, around.suffix),
+            stop=self.template.tokens,
+            seed=seed,
+            max_tokens=self.limit(max_tokens),
+            temperature=temperature,
+        )
+        return self.runtime.complete(self.version, request, cancel)
+
+
+def open_completion(context: Context, text: str | None = None) -> Completion:
+    """Chooses the version and its runtime; nothing is loaded before the first gap.
+
+    Args:
+        text: Key (or a unique part) of the version; None takes the active completion version, the largest when there
+            are several.
+
+    Raises:
+        NotFoundError: Nothing (like it) is installed.
+        EngineRefusedError: It is a chat model, or its template isn't understood.
+        EngineMissingError: No runtime that knows the version can be used now.
+        EngineMismatchError: Somebody changed the version in Ollama.
+    """
+    version, runtime = answering(context, text, Role.FIM)
+    template = fim_template(version.release)
+    if template is None:
+        raise _cannot(version.release, version.key)
+    return Completion(version, runtime, template, token_counter(context, version))
+
+
+def _cannot(release: Release, key: str) -> EngineRefusedError:
+    if release.role is Role.FIM:
+        return EngineRefusedError(
+            f"{key} is a completion model whose template doesn't say where prefix and suffix go.",
+            hint="Tell whoever published it.",
+        )
+    return EngineRefusedError(
+        f"{key} is a chat model: it was trained to answer questions, which takes away filling in between two texts.",
+        hint="Type: bbj-desktop install --role fim",
+    )
