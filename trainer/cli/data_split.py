@@ -12,8 +12,10 @@ from trainer.cli.findings import has_error, show_findings
 from trainer.cli.options import add_labels_argument
 from trainer.cli.screen import Outcome, Screen, examples_text
 from trainer.data.finding import Finding
+from trainer.data.gate import load_gate
 from trainer.data.labels import labelled
 from trainer.data.reading import read_examples
+from trainer.data.review import reviewed
 from trainer.data.saving import refuse_existing
 from trainer.data.split import load_split, save_split
 from trainer.data.splitting import SHARE, make_split
@@ -58,6 +60,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="a split of an earlier dataset; may be repeated",
     )
     parser.add_argument(
+        "--gate-set",
+        action="append",
+        default=[],
+        metavar="FILE",
+        type=Path,
+        help="a gate set, which stays held out; may be repeated",
+    )
+    parser.add_argument(
         "--held-out-share", type=float, default=SHARE, metavar="SHARE", help=f"0 … 1 (default {SHARE:g})"
     )
     add_labels_argument(parser)
@@ -67,9 +77,15 @@ def run(arguments: argparse.Namespace, screen: Screen) -> Outcome:  # noqa: ARG0
     """Reads, splits, writes."""
     refuse_existing(arguments.output)
     previous = [load_split(path) for path in arguments.previous]
+    gates = [load_gate(path) for path in arguments.gate_set]
     findings: list[Finding] = []
-    examples = labelled(read_examples(arguments.path, findings.append), arguments.labels, findings.append)
-    split = make_split(examples, share=arguments.held_out_share, previous=previous)
+    examples = reviewed(read_examples(arguments.path, findings.append), arguments.path, findings.append)
+    split = make_split(
+        labelled(examples, arguments.labels, findings.append),
+        share=arguments.held_out_share,
+        previous=previous,
+        gate=[case for gate in gates for case in gate.cases],
+    )
     save_split(arguments.output, split)
     result = SplitMade(
         output=str(arguments.output),

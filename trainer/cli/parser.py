@@ -20,8 +20,12 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         {
             "show": "what is in the data, or one example as the model sees it",
             "label": "infer generation and type; confirm what was inferred",
+            "check": "find what is wrong, with file, line and what to do",
             "convert": "write the examples in another format",
             "split": "decide which examples train and which are held out",
+            "gate": "draw the fixed cases that every release is judged by; show them",
+            "contamination": "find evaluation prompts that the training side knows",
+            "review": "list, accept and reject what models wrote and the field reported",
         },
     ),
 }
