@@ -21,13 +21,13 @@ MENDING_ATTEMPTS = 3  # how often a model may try again
 NO_COMPILER = "No BBj compiler was found on this machine."
 
 
-def compiler_for(settings: Settings) -> Compiler | None:
+def compiler_for(values: Settings) -> Compiler | None:
     """The compiler of this machine; None when there is none.
 
     Raises:
         SettingsError: The one that the settings name isn't there.
     """
-    return find_compiler(settings.compiler)
+    return find_compiler(values.compiler)
 
 
 def check_code(compiler: Compiler | None, code: str) -> CompileReport:
