@@ -46,9 +46,14 @@ class Lock:
 
 # The first one is resolved freely, the others follow its versions.
 LOCKS = (
-    Lock("dev.txt", "Everything that the tests and checks need.", extras=("embedded", "ui", "mcp", "data", "dev"), build=True),
+    Lock(
+        "dev.txt",
+        "Everything that the tests and checks need.",
+        extras=("embedded", "ui", "mcp", "data", "dev"),
+        build=True,
+    ),
     Lock("core.txt", "The command line alone; chat through an Ollama."),
-    Lock("app.txt", "What a release carries: command line, embedded engine, window, MCP.", extras=("embedded", "ui", "mcp")),
+    Lock("app.txt", "What a release carries: everything but the trainer.", extras=("embedded", "ui", "mcp")),
     Lock("demo.txt", "What scripts/demo.py installs before the project itself.", extras=("embedded",), build=True),
     Lock(
         "freeze.txt",
