@@ -72,6 +72,22 @@ def test_the_model_is_written_once_and_lies_with_ollama_only(context: Context, s
     assert version.active
 
 
+def test_a_first_install_fetches_every_byte_once(
+    context: Context, service: FakeOllama, server: ReleaseServer, publication: Publication
+) -> None:
+    service.part_bytes = 3_000
+    publication.publish("2026.2", hidden=256)
+    version = install(context).version
+    length = version.variant.length_bytes
+    assert length > 10 * service.part_bytes
+    assert served_by(server, version.variant.file.digest) == length
+
+
+def served_by(server: ReleaseServer, digest: str) -> int:
+    """Bytes of a file that were sent."""
+    return sum(each.sent_bytes for each in server.requests if each.path.endswith(digest.removeprefix("sha256:")))
+
+
 def test_it_can_be_verified_activated_and_removed(context: Context, service: FakeOllama) -> None:
     key = install(context).version.key
     versions.verify(context, key, silent, Cancel())

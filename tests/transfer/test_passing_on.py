@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from bbj_desktop.core.network import DIRECT, Network
 from bbj_desktop.core.progress import Cancel, Remark
 from bbj_desktop.services.transfer.donors import Donor
 from bbj_desktop.services.transfer.fetch import Limits
+from bbj_desktop.services.transfer.owed import OwedChunks, Want
 from bbj_desktop.services.transfer.passing import PassedOn
 from bbj_desktop.services.transfer.source import Source
 from bbj_desktop.services.transfer.sources import open_source
@@ -94,3 +96,69 @@ def test_chunks_that_lie_here_arent_fetched(source: Source, tmp_path: Path) -> N
 def test_a_server_without_ranges_serves_too(server: ReleaseServer, source: Source) -> None:
     server.script("blobs/x", Fault(no_range=True))
     assert b"".join(passed_on(source).read(2 * CHUNK, CHUNK, Cancel())) == CONTENT[2 * CHUNK : 3 * CHUNK]
+
+
+def parts_of(part_bytes: int) -> list[tuple[int, int]]:
+    return [(start, min(part_bytes, len(CONTENT) - start)) for start in range(0, len(CONTENT), part_bytes)]
+
+
+@pytest.mark.parametrize("part_bytes", [10_007, 50_000, 130_001, 350_000])
+def test_parts_that_are_asked_for_at_once_fetch_no_chunk_twice(source: Source, part_bytes: int) -> None:
+    passed, parts = passed_on(source), parts_of(part_bytes)
+    with ThreadPoolExecutor(16) as pool:
+        came = list(pool.map(lambda part: b"".join(passed.read(part[0], part[1], Cancel())), parts))
+    assert b"".join(came) == CONTENT
+    assert passed.received_bytes == len(CONTENT)
+
+
+def test_parts_that_are_asked_for_one_after_another_fetch_no_chunk_twice(source: Source) -> None:
+    passed = passed_on(source)
+    for part in [*reversed(parts_of(130_001))]:
+        b"".join(passed.read(*part, Cancel()))
+    assert passed.received_bytes == len(CONTENT)
+
+
+def test_what_a_broken_part_left_of_a_chunk_is_there_when_it_goes_on(source: Source) -> None:
+    passed = passed_on(source)
+    begun = passed.read(CHUNK // 2, 3 * CHUNK, Cancel())
+    first = next(begun)
+    begun.close()
+    rest = b"".join(passed.read(CHUNK // 2, len(CONTENT) - CHUNK // 2, Cancel()))
+    assert rest.startswith(first)
+    assert passed.received_bytes <= len(CONTENT) + CHUNK
+
+
+def test_who_waits_for_a_chunk_is_told_when_nobody_has_it() -> None:
+    with ReleaseServer({"blobs/x": bytes(len(CONTENT))}) as liar:
+        lying = open_source(liar.address, NETWORK)
+        passed = passed_on(lying)
+
+        def ends(start: int) -> type[BaseException] | None:
+            try:
+                b"".join(passed.read(start, 10, Cancel()))
+            except DigestError as error:
+                return type(error)
+            return None
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(ends, range(0, 40, 10))) == [DigestError] * 4
+        lying.close()
+
+
+def test_only_what_nobody_had_is_kept() -> None:
+    owed = OwedChunks(1000)
+    owed.put(3, bytes(100))
+    owed.handed(3, 40, 100)
+    assert owed.kept_bytes == 40
+    assert owed.get(Want(3, 0, 40, whole=False)) == bytes(40)
+    assert owed.get(Want(3, 30, 50, whole=False)) is None
+    owed.handed(3, 0, 40)
+    assert owed.kept_bytes == 0
+
+
+def test_what_is_kept_has_a_bound() -> None:
+    owed = OwedChunks(1000)
+    for number in range(100):
+        owed.put(number, bytes(300))
+    assert owed.kept_bytes <= 1000
+    assert owed.get(Want(99, 0, 300, whole=True)) == bytes(300)

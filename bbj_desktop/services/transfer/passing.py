@@ -1,17 +1,18 @@
 """Hands a file on while it is fetched: every chunk is verified before one of its bytes leaves, and no copy is kept.
 
-For a taker that asks for ranges, as Ollama's pull does. What it asks for twice is fetched twice; the last few chunks
-are remembered, because the borders of its parts aren't those of the chunks.
+For a taker that asks for ranges, as Ollama's pull does: several at once, whose borders aren't those of the chunks. A
+chunk that several of them need a part of is fetched once; what a taker asks for again is fetched again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict, deque
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
-from itertools import accumulate
+from contextlib import closing, suppress
+from itertools import accumulate, islice
 
 from bbj_desktop.core.errors import (
     BBjDesktopError,
@@ -28,10 +29,12 @@ from bbj_desktop.core.release import ChunkIndex
 from bbj_desktop.services.store.disk import pieces_of
 from bbj_desktop.services.transfer.donors import Donor
 from bbj_desktop.services.transfer.mirrors import Mirrors
+from bbj_desktop.services.transfer.owed import OwedChunks, Want
 from bbj_desktop.services.transfer.patience import Limits, Patience, Throttle, may_pass
 from bbj_desktop.services.transfer.source import ByteStream, Source
 
-_REMEMBERED = 4  # chunks of at most 16 MiB
+_KEPT_BYTES = 256 * 2**20  # 16 connections of Ollama, each at most at one chunk and a rest of one, of 8 MiB as a rule
+_LOOK_S = 0.5  # seconds between two looks whether to go on waiting
 _PIECE_BYTES = 256 * 1024
 
 
@@ -76,8 +79,9 @@ class PassedOn:
                 donor.index.chunks, accumulate(each.length_bytes for each in donor.index.chunks), strict=True
             )
         }
-        self._lock = threading.Lock()
-        self._remembered: OrderedDict[int, bytes] = OrderedDict()
+        self._changed = threading.Condition()
+        self._claimed: set[int] = set()
+        self._owed = OwedChunks(_KEPT_BYTES)
 
     @property
     def length_bytes(self) -> int:
@@ -91,45 +95,102 @@ class PassedOn:
             DigestError: No mirror has what was signed.
             Cancelled: By ``cancel``.
         """
-        end = offset + length_bytes
-        numbers = [n for n, stop in enumerate(self._ends) if stop > offset and self._begin(n) < end]
-        for number, content in self._chunks(numbers, cancel):
-            begin = self._begin(number)
-            wanted = memoryview(content)[max(0, offset - begin) : end - begin]
-            for position in range(0, len(wanted), _PIECE_BYTES):
-                yield bytes(wanted[position : position + _PIECE_BYTES])
+        for want, content in self._wanted(deque(self._wants(offset, offset + length_bytes)), cancel):
+            sent = 0
+            try:
+                while sent < len(content):
+                    piece = content[sent : sent + _PIECE_BYTES]
+                    yield piece
+                    sent += len(piece)
+            finally:
+                with self._changed:
+                    self._owed.handed(want.number, want.first, want.first + sent)
+
+    def _wants(self, offset: int, end: int) -> Iterator[Want]:
+        for number in range(bisect_right(self._ends, offset), len(self._ends)):
+            begin, length = self._begin(number), self._index.chunks[number].length_bytes
+            if begin >= end:
+                return
+            first, last = max(0, offset - begin), min(length, end - begin)
+            yield Want(number, first, last, whole=last - first == length)
 
     def _begin(self, number: int) -> int:
         return self._ends[number] - self._index.chunks[number].length_bytes
 
-    def _chunks(self, numbers: Sequence[int], cancel: Cancel) -> Iterator[tuple[int, bytes]]:
-        """The chunks in their order, each verified: from memory, from this machine, or a run of them by one request."""
-        left = deque(numbers)
+    def _wanted(self, left: deque[Want], cancel: Cancel) -> Iterator[tuple[Want, bytes]]:
+        """What is wanted in its order, all verified: from memory, from this machine, or a run of it by one request."""
         while left:
             cancel.check()
             here = self._here(left[0])
             if here is not None:
                 yield left.popleft(), here
-                continue
-            run: deque[int] = deque()
-            while left and self._here(left[0]) is None:
-                run.append(left.popleft())
-            yield from self._fetched(run, cancel)
+            elif self._claim(left[0], cancel):
+                yield from self._brought(left, cancel)
 
-    def _here(self, number: int) -> bytes | None:
-        with self._lock:
-            if number in self._remembered:
-                return self._remembered[number]
-        chunk = self._index.chunks[number]
+    def _brought(self, left: deque[Want], cancel: Cancel) -> Iterator[tuple[Want, bytes]]:
+        """A run of what is wanted. Nobody else fetches its first chunk meanwhile, which others may need a part of."""
+        run = self._run(left)
+        claimed = run[0]
+        with closing(self._fetched(run, cancel)) as fetched:
+            try:
+                number, content = next(fetched)
+            finally:
+                self._release(claimed)
+            while True:
+                want = left.popleft()
+                assert want.number == number  # noqa: S101 - both go through the same run
+                yield want, content[want.first : want.last]
+                came = next(fetched, None)
+                if came is None:
+                    return
+                number, content = came
+
+    def _run(self, left: Sequence[Want]) -> deque[int]:
+        """What one request is to bring. A chunk that is wanted in part ends it before: by then it may be here, because
+        whoever asked for the next part brought it."""
+        numbers = deque([left[0].number])
+        for want in islice(left, 1, None):
+            if not want.whole or self._lies_here(want):
+                break
+            numbers.append(want.number)
+        return numbers
+
+    def _claim(self, want: Want, cancel: Cancel) -> bool:
+        """Waits while another fetches a chunk. Says whether it has to be fetched all the same."""
+        with self._changed:
+            while want.number in self._claimed:
+                self._changed.wait(_LOOK_S)
+                cancel.check()
+            if self._owed.get(want) is not None:
+                return False
+            self._claimed.add(want.number)
+            return True
+
+    def _release(self, number: int) -> None:
+        with self._changed:
+            self._claimed.discard(number)
+            self._changed.notify_all()
+
+    def _lies_here(self, want: Want) -> bool:
+        chunk = self._index.chunks[want.number]
+        with self._changed:
+            return (chunk.digest, chunk.length_bytes) in self._places or self._owed.get(want) is not None
+
+    def _here(self, want: Want) -> bytes | None:
+        with self._changed:
+            kept = self._owed.get(want)
+        if kept is not None:
+            return kept
+        chunk = self._index.chunks[want.number]
         place = self._places.get((chunk.digest, chunk.length_bytes))
         if place is not None:
             with suppress(StoreAccessError):
                 content = b"".join(pieces_of(*place, chunk.length_bytes))
                 if _digest(content) == chunk.digest:
-                    return content
+                    return content[want.first : want.last]
         return None
 
-    def _fetched(self, run: deque[int], cancel: Cancel) -> Iterator[tuple[int, bytes]]:
+    def _fetched(self, run: deque[int], cancel: Cancel) -> Generator[tuple[int, bytes]]:
         patience = Patience(self._limits)
         source = self._mirrors.pick(0)
         while run:
@@ -174,17 +235,15 @@ class PassedOn:
 
     def _count(self, cancel: Cancel) -> Callable[[int], None]:
         def count(received: int) -> None:
-            with self._lock:
+            with self._changed:
                 self.received_bytes += received
             self._throttle.wait_for(received, cancel)
 
         return count
 
     def _remember(self, number: int, content: bytes) -> None:
-        with self._lock:
-            self._remembered[number] = content
-            while len(self._remembered) > _REMEMBERED:
-                self._remembered.popitem(last=False)
+        with self._changed:
+            self._owed.put(number, content)
 
     def _go_on_after(self, error: BBjDesktopError, source: Source, patience: Patience, cancel: Cancel) -> None:
         """As a download's threads do: another mirror, or a wait. Raises when there is neither."""
