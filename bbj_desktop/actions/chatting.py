@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from bbj_desktop.actions.connecting import connected_versions
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import refuse_drifted
+from bbj_desktop.actions.learning import Learner
 from bbj_desktop.core.budget import Room, TokenCounter
-from bbj_desktop.core.chat import ChatEvent, ChatRequest, Delta, Message
+from bbj_desktop.core.chat import ChatEvent, ChatRequest, Delta, Finished, Message
 from bbj_desktop.core.errors import EngineMissingError, NotFoundError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.release import Role
@@ -27,22 +28,33 @@ class Conversation:
         messages: The conversation so far; an answer that was stopped is kept as far as it came.
 
     Args:
-        counter: Makes what counts the version's tokens; asked at the first question. Without it nothing is counted.
+        counter: Makes what counts the version's tokens; asked at the first question. Without it they are estimated.
+        learner: Measures the answers; None for nobody.
     """
 
     def __init__(
-        self, version: InstalledVersion, runtime: Runtime, counter: Callable[[], TokenCounter] | None = None
+        self,
+        version: InstalledVersion,
+        runtime: Runtime,
+        counter: Callable[[], TokenCounter] | None = None,
+        learner: Learner | None = None,
     ) -> None:
         self.version = version
         self.runtime = runtime
         self.messages: tuple[Message, ...] = ()
         self._make_counter = counter
+        self._learner = learner
 
     @functools.cached_property
     def _counter(self) -> TokenCounter:
         if self._make_counter is None:
             return TokenCounter(None, self.version.release.prompt, self.version.context_length)
         return self._make_counter()
+
+    @property
+    def remark(self) -> str:
+        """What the first answer showed of where the model lies; empty when there is nothing to say."""
+        return "" if self._learner is None else self._learner.remark
 
     def room(self, text: str = "") -> Room:
         """What the conversation takes of the context, with another question."""
@@ -78,6 +90,8 @@ class Conversation:
                 pieces.append(event.text)
             elif pieces:
                 self.messages = (*asked, Message(role="assistant", content="".join(pieces)))
+            if isinstance(event, Finished) and self._learner is not None:
+                self._learner.learn(event.statistics)
             yield event
 
     def reset(self) -> None:
@@ -98,7 +112,7 @@ def open_conversation(context: Context, text: str | None = None) -> Conversation
         EngineMismatchError: Somebody changed the version in Ollama.
     """
     version, runtime = answering(context, text, Role.CHAT)
-    return Conversation(version, runtime, lambda: token_counter(context, version))
+    return Conversation(version, runtime, lambda: token_counter(context, version), Learner(context, version, runtime))
 
 
 def answering(context: Context, text: str | None, role: Role) -> tuple[InstalledVersion, Runtime]:

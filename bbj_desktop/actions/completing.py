@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from bbj_desktop.actions.chatting import answering, token_counter
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.learning import Learner
 from bbj_desktop.core.budget import TokenCounter, kept_for_answer
-from bbj_desktop.core.chat import ChatEvent, CompletionRequest
+from bbj_desktop.core.chat import ChatEvent, CompletionRequest, Finished
 from bbj_desktop.core.errors import EngineRefusedError, UserInputError
 from bbj_desktop.core.fim import FimTemplate, Gap, fim_template, gap
 from bbj_desktop.core.progress import Cancel
@@ -23,12 +24,14 @@ class Completion:
 
     Attributes:
         template: Its tokens around prefix and suffix.
+        learner: Measures; None for nobody.
     """
 
     version: InstalledVersion
     runtime: Runtime
     template: FimTemplate
     counter: TokenCounter
+    learner: Learner | None = None
 
     def around(self, prefix: str, suffix: str, max_tokens: int | None = None) -> Gap:
         """What of a file the model is given: as much around the cursor as its context has room for.
@@ -68,7 +71,10 @@ class Completion:
             max_tokens=self.limit(max_tokens),
             temperature=temperature,
         )
-        return self.runtime.complete(self.version, request, cancel)
+        for event in self.runtime.complete(self.version, request, cancel):
+            if isinstance(event, Finished) and self.learner is not None:
+                self.learner.learn(event.statistics)
+            yield event
 
 
 def open_completion(context: Context, text: str | None = None) -> Completion:
@@ -88,7 +94,7 @@ def open_completion(context: Context, text: str | None = None) -> Completion:
     template = fim_template(version.release)
     if template is None:
         raise _cannot(version.release, version.key)
-    return Completion(version, runtime, template, token_counter(context, version))
+    return Completion(version, runtime, template, token_counter(context, version), Learner(context, version, runtime))
 
 
 def _cannot(release: Release, key: str) -> EngineRefusedError:

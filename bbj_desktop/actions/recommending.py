@@ -8,12 +8,14 @@ from types import MappingProxyType
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.learning import what_is_learned
 from bbj_desktop.actions.machine import read_profile
 from bbj_desktop.core import reasons as say
 from bbj_desktop.core.engines import OLLAMA_ACCELERATORS, RuntimeStatus, assumed_engines
 from bbj_desktop.core.errors import EngineMissingError, NotFoundError
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.judging import pick_runtime, with_kinds_in_order
+from bbj_desktop.core.measuring import Learned
 from bbj_desktop.core.progress import Cancel, Report, Step, silent
 from bbj_desktop.core.recommend import HardwareTables, judge, load_tables
 from bbj_desktop.core.recommend import recommend as decide
@@ -28,6 +30,7 @@ class Recommended(BaseModel):
 
     Attributes:
         here: Bytes of model files that are in the store already, whole or in part, by digest.
+        learned: What was measured here.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -37,6 +40,7 @@ class Recommended(BaseModel):
     offering: Offering
     recommendation: Recommendation
     here: Mapping[str, int] = MappingProxyType({})
+    learned: Learned = Learned()
 
 
 def recommend(
@@ -57,9 +61,9 @@ def recommend(
     machine = profile or context.profile()
     if profile is None:
         machine, runtimes = _elsewhere(context, machine, tuple(runtime.status() for runtime in context.runtimes()))
-        here = context.open_store().held_bytes()
+        here, learned = context.open_store().held_bytes(), what_is_learned(context, runtimes)
     else:
-        runtimes, here = assumed_engines(profile, wishes.runtime), {}
+        runtimes, here, learned = assumed_engines(profile, wishes.runtime), {}, Learned()
     cancel.check()
     report(Step("catalogue", "Reading the registry"))
     offering = read_offering(context, cancel, version=wishes.version, report=report)
@@ -71,10 +75,18 @@ def recommend(
         tables=hardware_tables(),
         tiers=tiers_of(offering),
         here=here,
+        learned=learned,
     )
     if profile is not None:
         recommendation = _with_assumption(recommendation, runtimes, wishes)
-    return Recommended(profile=machine, runtimes=runtimes, offering=offering, recommendation=recommendation, here=here)
+    return Recommended(
+        profile=machine,
+        runtimes=runtimes,
+        offering=offering,
+        recommendation=recommendation,
+        here=here,
+        learned=learned,
+    )
 
 
 def _elsewhere(
@@ -180,6 +192,7 @@ def choose(recommended: Recommended, wishes: Wishes) -> Candidate:
         tables=hardware_tables(),
         concurrency=wishes.concurrency,
         here=recommended.here,
+        learned=recommended.learned,
     )
     candidate = _unless_unknown(candidate, recommended.runtimes)
     return candidate if candidate.can_run else _with_a_way_out(candidate, recommended)

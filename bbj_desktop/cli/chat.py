@@ -21,6 +21,7 @@ from bbj_desktop.core.chat import Delta, Finished, Statistics
 from bbj_desktop.core.errors import Cancelled, EngineCrashedError, EngineError, UserInputError
 from bbj_desktop.core.progress import Cancel
 
+_FIRST_TURN = 2  # messages: the first question and its answer
 _QUIT = frozenset({"/quit", "/exit", "/bye"})
 
 
@@ -33,6 +34,8 @@ def ask(session: Session) -> Outcome:
         raise Cancelled
     if not session.screen.json:
         session.screen.message(statistics_line(result.statistics), "dim")
+        if conversation.remark:
+            session.screen.message(conversation.remark, "yellow")
     return Outcome(result, lambda _screen: None)
 
 
@@ -93,6 +96,8 @@ def _turn(session: Session, conversation: Conversation, question: str) -> int:
         screen.document("ask", one_line=True, result=result.model_dump(mode="json"))
     else:
         screen.message(statistics_line(result.statistics), "dim")
+        if conversation.remark and len(conversation.messages) <= _FIRST_TURN:
+            screen.message(conversation.remark, "yellow")
         if (room := conversation.room()).scarce:
             screen.message(f"{_room_line(room)} /reset begins anew.", "yellow")
     return 1

@@ -100,6 +100,9 @@ def version_table(screen: Screen, versions: Sequence[VersionView]) -> None:
     ]
     headers = ("Size", "Version", "", "Context", "Runtime", "Installed")
     screen.table(headers, rows, right=frozenset({0, 3}))
+    for each in versions:
+        if each.measured is not None:
+            screen.line(f"{each.key}: {each.measured.text}.")
 
 
 def _state(version: VersionView) -> str:

@@ -28,6 +28,7 @@ from bbj_desktop.core.chat import Statistics
 from bbj_desktop.core.compiling import CheckedAnswer, Verdict
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.hardware import HardwareProfile
+from bbj_desktop.core.measuring import MeasuredSpeed
 from bbj_desktop.core.ownership import Ownership
 from bbj_desktop.core.recommendation import Candidate, Reason
 from bbj_desktop.core.release import Extra, Release, Role, Tier
@@ -124,6 +125,7 @@ class VersionView(_Result):
         adapter_path: The adapter over the file at ``path``; null where that is the whole model.
         activated_at: When it became the active one last; null when it never was.
         pinned: It isn't removed, and while it is active no update replaces it.
+        measured: How fast it was here, where ``versions`` asks; null when nothing was measured.
     """
 
     key: str
@@ -142,6 +144,7 @@ class VersionView(_Result):
     activated_at: datetime | None = None
     pinned: bool = False
     adapter_path: Path | None = None
+    measured: MeasuredSpeed | None = None
 
     @classmethod
     def of(cls, version: InstalledVersion) -> Self:

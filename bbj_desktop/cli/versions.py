@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bbj_desktop.actions import versions as actions
 from bbj_desktop.actions.drifting import drift_or_none
+from bbj_desktop.actions.learning import measured_here
 from bbj_desktop.cli.describe import version_table
 from bbj_desktop.cli.naming import find_installed
 from bbj_desktop.cli.results import (
@@ -25,11 +26,15 @@ from bbj_desktop.core.versions import InstalledVersion
 def versions(session: Session) -> Outcome:
     """The installed versions."""
     result = VersionsResult(
-        versions=tuple(map(VersionView.of, actions.list_versions(session.context))),
+        versions=tuple(_measured(session, each) for each in actions.list_versions(session.context)),
         shared=tuple(map(VersionView.of, actions.list_shared(session.context))),
         drift=drift_or_none(session.context),
     )
     return Outcome(result, lambda screen: _show(screen, result))
+
+
+def _measured(session: Session, version: InstalledVersion) -> VersionView:
+    return VersionView.of(version).model_copy(update={"measured": measured_here(session.context, version)})
 
 
 def _show(screen: Screen, result: VersionsResult) -> None:

@@ -247,6 +247,7 @@ def estimate(
     concurrency: int = 1,
     graph: Graph = Graph.LIBRARY,
     budget: Budget | None = None,
+    correction: float = 1.0,
 ) -> Fit:
     """Where a variant would lie: on a GPU if it fits there whole, else split between GPU and main memory, else on the
     CPU.
@@ -257,6 +258,8 @@ def estimate(
         concurrency: Conversations at once.
         graph: How the engine sets up llama.cpp.
         budget: What other models have left; None for the whole machine.
+        correction: How much more than predicted models were measured to take on this machine, as a factor. What is
+            added counts as compute buffers: it is there wherever the model computes.
 
     Returns:
         The first placement that fits, or the CPU's with what is missing there.
@@ -265,6 +268,8 @@ def estimate(
     need, measured = cpu_need(
         variant, context_length, graph=graph, concurrency=concurrency, repacked=profile.cpu.has("avx2") is not False
     )
+    more = round((correction - 1) * need.needed_bytes)
+    need = need.model_copy(update={"compute_bytes": need.compute_bytes + more})
     machine = _Machine(profile, room, loaded(variant), context_length, measured)
     for fit in (machine.unified(need), machine.whole_gpu(need), machine.split(need)):
         if fit is not None and fit.fits:

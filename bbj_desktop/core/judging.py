@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bbj_desktop.core import reasons as say
-from bbj_desktop.core.engines import RuntimeStatus
+from bbj_desktop.core.engines import EngineName, RuntimeStatus
 from bbj_desktop.core.fit import Budget, Graph, estimate
 from bbj_desktop.core.hardware import HardwareProfile, VolumePurpose
+from bbj_desktop.core.measuring import Learned, measured_speed
 from bbj_desktop.core.recommendation import Candidate, Fit, Placement, Reason, ReasonKind
 from bbj_desktop.core.release import Offer, Release, TierTable, Variant, parameters_of
 from bbj_desktop.core.speed import COMPLETION_PROMPT_TOKENS, HardwareTables, Speed, speed_of
@@ -73,6 +74,7 @@ class Judge:
         wanted: The engine asked for by name; None when any will do.
         concurrency: Conversations at once.
         here: Bytes of model files that are in the store already, whole or in part, by digest.
+        learned: What was measured on this machine.
     """
 
     profile: HardwareProfile
@@ -82,6 +84,7 @@ class Judge:
     wanted: Literal["ollama", "embedded"] | None = None
     concurrency: int = 1
     here: Mapping[str, int] = field(default_factory=dict)
+    learned: Learned = field(default_factory=Learned)
 
     @property
     def engine(self) -> Literal["ollama", "embedded"]:
@@ -122,7 +125,8 @@ class Judge:
         """
         room = budget or self.budget()
         fit, shorter = self._fit(variant, context_length, may_shorten=may_shorten, room=room)
-        speed = speed_of(variant, fit, self.profile, self.tables)
+        estimated = speed_of(variant, fit, self.profile, self.tables)
+        speed = measured_speed(estimated, self.learned.speed(self.engine, variant))
         blockers = (*self._engine_blockers(), *self._disk_blockers(variant, disk_taken_bytes))
         if not fit.fits:
             blockers = (*blockers, say.does_not_fit(say.name_of(offer.release, variant), fit))
@@ -141,6 +145,7 @@ class Judge:
     def _fit(self, variant: Variant, wanted: int, *, may_shorten: bool, room: Budget) -> tuple[Fit, int | None]:
         """The fit at the longest context that fits; where the wanted one must stay, the length that would fit too."""
         lengths = list(_shorter_contexts(wanted))
+        correction = self.learned.correction(self.engine)
         fits = (
             estimate(
                 variant,
@@ -150,6 +155,7 @@ class Judge:
                 concurrency=self.concurrency,
                 graph=self.graph,
                 budget=room,
+                correction=1.0 if correction is None else correction.factor,
             )
             for length in lengths
         )
@@ -198,6 +204,7 @@ class Judge:
             yield from say.close_programs(self.profile, fit, beside)
             yield say.expect(candidate.expectation)
             yield say.runs_on(candidate.runtime, fit, self.profile)
+        yield from self._corrected(candidate.runtime)
         if shorter is not None:
             yield say.shorter_context_fits(shorter)
         if fit.context_length < wanted:
@@ -212,6 +219,11 @@ class Judge:
             yield say.slow(candidate.expectation, self.tiers.min_chat_tokens_per_s)
         if candidate.runtime == "embedded" and _avx2_unknown(self.profile):
             yield say.avx2_unknown()
+
+    def _corrected(self, engine: EngineName) -> Iterator[Reason]:
+        correction = self.learned.correction(engine)
+        if correction is not None:
+            yield say.memory_corrected(engine, correction)
 
     def _placed(self, candidate: Candidate, speed: Speed, room: Budget) -> Judged:
         fit = candidate.fit

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.fit import MIN_COMPUTE_CAPABILITY
 from bbj_desktop.core.hardware import Gpu, HardwareProfile
+from bbj_desktop.core.measuring import Correction
 from bbj_desktop.core.recommendation import Expectation, Fit, Placement, Reason, ReasonKind
 from bbj_desktop.core.release import Release, Role, TierTable, Variant
 
@@ -262,6 +263,21 @@ def expect(expectation: Expectation) -> Reason:
         "basis": expectation.basis,
     }
     return _reason(ReasonKind.EXPECT, "expect", text, **values)
+
+
+def memory_corrected(runtime: str, correction: Correction) -> Reason:
+    """Why the need for memory is larger than the model's own numbers say."""
+    more = round((correction.factor - 1) * 100)
+    bound = (
+        f" (of {round((correction.measured - 1) * 100)} % measured)" if correction.measured > correction.factor else ""
+    )
+    text = (
+        f"Memory counts {more} % more than computed{bound}: so much more did {ENGINE_NAMES[runtime]} take here, "
+        f"n={correction.count}."
+    )
+    return _reason(
+        ReasonKind.ENGINE, "memory_corrected", text, factor=round(correction.factor, 3), count=correction.count
+    )
 
 
 # The engine

@@ -42,6 +42,7 @@ from bbj_desktop.core.judging import (
     release_context,
     with_kinds_in_order,
 )
+from bbj_desktop.core.measuring import Learned
 from bbj_desktop.core.recommendation import Candidate, Fit, Placement, Reason, Recommendation, RoleChoice, Wishes
 from bbj_desktop.core.release import Offer, Offering, Role, Tier, TierTable, Variant, parameters_of, version_key
 from bbj_desktop.core.speed import HardwareTables, load_tables
@@ -51,6 +52,8 @@ __all__ = ["HardwareTables", "judge", "load_tables", "recommend"]
 
 WITHOUT_TIERS = TierTable(tiers=(), min_chat_tokens_per_s=5.0, min_fim_tokens_per_s=20.0, max_fim_ttft_s=2.0)
 """Limits where neither the catalogue nor the caller has a tier table."""
+
+_NOTHING_LEARNED = Learned()
 
 PREFERRED = ("Q4_K_M", "Q4_0")
 """Quantisations by preference, behind the tier's own; all others that are neither coarse nor large follow by size."""
@@ -65,6 +68,7 @@ def recommend(
     tables: HardwareTables | None = None,
     tiers: TierTable | None = None,
     here: Mapping[str, int] = MappingProxyType({}),
+    learned: Learned = _NOTHING_LEARNED,
 ) -> Recommendation:
     """Recommends a set of variants, at most one for each role; together they fit.
 
@@ -74,6 +78,7 @@ def recommend(
         tables: Speeds of known hardware; without them careful assumptions.
         tiers: The tier table that comes with the program.
         here: Bytes of model files that are in the store already, whole or in part, by digest: they take no disk.
+        learned: What was measured on this machine; it stands in place of what would be estimated.
     """
     table = offering.catalogue.tiers or tiers or WITHOUT_TIERS
     judging = Judge(
@@ -84,6 +89,7 @@ def recommend(
         wanted=wishes.runtime,
         concurrency=wishes.concurrency,
         here=here,
+        learned=learned,
     )
     tier = tier_of(profile, table)
     chooser = _Chooser(judging, offering, wishes, tier)
@@ -103,6 +109,7 @@ def judge(
     tables: HardwareTables | None = None,
     concurrency: int = 1,
     here: Mapping[str, int] = MappingProxyType({}),
+    learned: Learned = _NOTHING_LEARNED,
 ) -> Candidate:
     """Judges a choice of the user's own: nothing is replaced or shortened, what speaks against it is said.
 
@@ -110,6 +117,7 @@ def judge(
         context_length: Tokens; None takes the release's.
         runtime: The engine; None takes the one that would be recommended.
         here: As in ``recommend``.
+        learned: Likewise.
     """
     judging = Judge(
         profile=profile,
@@ -119,6 +127,7 @@ def judge(
         wanted=runtime,
         concurrency=concurrency,
         here=here,
+        learned=learned,
     )
     wanted = context_length or release_context(offer.release)
     judged = judging.judge(offer, variant, context_length=wanted, may_shorten=False)

@@ -97,6 +97,7 @@ class FakeOllama:
         partials: What has arrived of unfinished pulls.
         written_bytes: Of blobs, into its store.
         rendered: What ``_debug_render_only`` shows instead of ChatML.
+        vram_share: How much of a model lies in graphics memory.
         on_hang: Called when it says nothing any more.
         busy: Requests that are being answered.
     """
@@ -124,6 +125,7 @@ class FakeOllama:
     partials: dict[str, Partial] = field(default_factory=dict)
     written_bytes: int = 0
     rendered: str | None = None
+    vram_share: float = 0.0
     on_hang: Callable[[], None] | None = None
     busy: int = 0
 
@@ -293,8 +295,10 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def _models(self, names: Iterable[str]) -> None:
-        # ollama.md:54 `leaves out process overhead`; no GPU here
-        self._json(200, {"models": [{**self._entry(name), "size_vram": 0} for name in names]})
+        # ollama.md:54 `leaves out process overhead`
+        entries = [self._entry(name) for name in names]
+        share = self.fake.vram_share
+        self._json(200, {"models": [{**each, "size_vram": int(each["size"] * share)} for each in entries]})
 
     def _body(self, method: str) -> dict[str, Any]:
         raw = self._drain()

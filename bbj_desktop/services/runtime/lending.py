@@ -18,6 +18,7 @@ from bbj_desktop.services.runtime.embedded_host.client import Lease, find, find_
 from bbj_desktop.services.runtime.embedded_host.host import HostOptions, config_to_json
 from bbj_desktop.services.runtime.embedded_host.record import HostPlace
 from bbj_desktop.services.runtime.engine import Engine, EngineConfig, Launch
+from bbj_desktop.services.runtime.resident import resident_bytes
 
 
 class Reachable(Protocol):
@@ -102,7 +103,12 @@ class OwnEngine:
 
     def running(self) -> RunningModel | None:
         with self._lock:
-            return self._loaded[1] if self._loaded is not None and self._loaded[0].alive else None
+            if self._loaded is None or not self._loaded[0].alive:
+                return None
+            engine, model = self._loaded
+            process = getattr(engine, "process", None)
+            pid = None if process is None else int(process.pid)
+        return model.model_copy(update={"size_bytes": resident_bytes(pid)})
 
     def unload(self, model: Path) -> None:
         with self._lock:

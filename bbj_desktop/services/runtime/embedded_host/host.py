@@ -31,6 +31,7 @@ from bbj_desktop.services.runtime.embedded_host.channel import (
 from bbj_desktop.services.runtime.embedded_host.login import Anchor, LoginWatch, logind_state
 from bbj_desktop.services.runtime.embedded_host.record import PROTOCOL
 from bbj_desktop.services.runtime.engine import Engine, EngineConfig, Launch
+from bbj_desktop.services.runtime.resident import resident_bytes
 
 MAX_CONNECTIONS = 64
 _TICK_S = 1.0
@@ -354,7 +355,9 @@ class Host:
             "started": self._started,
             "app_version": self.options.app_version,
             "clients": [{"pid": each.pid, "what": each.what, "since": each.since} for each in self._clients.values()],
-            "loaded": None if loaded is None else {"name": loaded.model.name} | self.owner.label,
+            "loaded": None
+            if loaded is None
+            else {"name": loaded.model.name} | self.owner.label | {"size_bytes": resident_bytes(self.owner.engine_pid)},
             "model": None if loaded is None else str(loaded.model),
             "context_length": None if loaded is None else loaded.context_length,
             "engine_pid": self.owner.engine_pid,
