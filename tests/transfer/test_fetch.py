@@ -10,7 +10,7 @@ import pytest
 
 from bbj_desktop.core.errors import NoSpaceError, NotFoundError, StoreAccessError, StoreBusyError
 from bbj_desktop.core.network import DIRECT, Network
-from bbj_desktop.core.progress import Cancel, Event, Transfer, silent
+from bbj_desktop.core.progress import Cancel, Event, Remark, Transfer, silent
 from bbj_desktop.services.locking import FileLock
 from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.transfer.fetch import Fetched, Limits, bytes_missing, fetch
@@ -82,6 +82,19 @@ def test_a_server_without_ranges_is_asked_once(server: ReleaseServer, destinatio
     assert download(server.address, destination).bytes_fetched == len(CONTENT)
     assert destination.read_bytes() == CONTENT
     assert len(server.requests) == 1
+
+
+def test_a_server_without_ranges_sends_again_what_is_here_and_that_is_said(
+    server: ReleaseServer, destination: Path
+) -> None:
+    server.always = Fault(no_range=True)
+    server.script("*", Fault(no_range=True, drop_after=3 * CHUNK))
+    said: list[Event] = []
+    fetched = download(server.address, destination, report=said.append)
+    assert destination.read_bytes() == CONTENT
+    assert fetched.bytes_fetched > len(CONTENT)
+    remarks = [each.text for each in said if isinstance(each, Remark)]
+    assert any("sends whole files only" in text and server.address in text for text in remarks)
 
 
 def test_a_finished_file_is_not_fetched_again(server: ReleaseServer, destination: Path) -> None:

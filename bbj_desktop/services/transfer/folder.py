@@ -108,7 +108,10 @@ class FolderSource:
                 raise NotFoundError(f"{file} is a folder, not a file.", hint="Check the address of the registry.")
             return file.open("rb")
         except FileNotFoundError as error:
-            raise NotFoundError(f"There is no {file}.", hint="Check the address of the registry.") from error
+            raise NotFoundError(
+                f"There is no {file}.",
+                hint="Check the address of the registry; what bundles bring comes with one that holds it.",
+            ) from error
         except OSError as error:
             raise TransportError(f"{file} can't be read: {error.strerror}.", hint="Check its permissions.") from error
 

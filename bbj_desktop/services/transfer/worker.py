@@ -17,12 +17,13 @@ from bbj_desktop.core.errors import (
 )
 from bbj_desktop.core.progress import Cancel, Remark
 from bbj_desktop.core.release import ChunkIndex
+from bbj_desktop.core.units import format_bytes
 from bbj_desktop.services.store.disk import DiskFile
 from bbj_desktop.services.transfer.board import Board
 from bbj_desktop.services.transfer.mirrors import Mirrors
 from bbj_desktop.services.transfer.partial import Partial
 from bbj_desktop.services.transfer.patience import Limits, Patience, Throttle, may_pass
-from bbj_desktop.services.transfer.source import ByteStream, filling
+from bbj_desktop.services.transfer.source import ByteStream, Source, filling
 
 _BUFFER_BYTES = 256 * 1024  # of each thread; small enough to stay in a processor's cache
 _PIECE_BYTES = 128 * 1024  # at least so much is hashed and written at once: few system calls
@@ -74,6 +75,7 @@ class Worker:
         self._source = mirrors.pick(number)
         self._patience = Patience(limits)
         self._validator: str | None = None
+        self._told_of: Source | None = None
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
 
     def run(self) -> None:
@@ -130,6 +132,7 @@ class Worker:
             if stream.ranged:
                 self._board.grant_ranges()
             else:
+                self._tell_what_comes_again(offset)
                 self._board.take_rest(run)
             reader = _Reader(stream, self._path, self._buffer, self._count)
             while run:
@@ -147,6 +150,13 @@ class Worker:
                 hint="Does something else answer there, e.g. a sign-in page? Else tell who runs the registry.",
             )
         self._validator = stream.validator
+
+    def _tell_what_comes_again(self, offset: int) -> None:
+        """Once: the plan couldn't know what this server is able to, and promised fewer bytes."""
+        if offset and self._source is not self._told_of:
+            self._told_of = self._source
+            again = format_bytes(offset)
+            self._remark(Remark(f"{self._source.address} sends whole files only: {again} that are here come again."))
 
     def _count(self, received_bytes: int) -> None:
         self.received_bytes += received_bytes
