@@ -103,7 +103,7 @@ def _show_mirrors(screen: Screen, view: RegistryView) -> None:
 def create(session: Session) -> Outcome:
     """An empty registry and its keys."""
     folder, keys = _folders(session)
-    passphrase = session.passphrase()
+    passphrase = session.new_passphrase()
     description = session.work(lambda _report, _cancel: publishing.create(folder, keys, passphrase))
     result = RegistryCreateResult(folder=folder, keys=keys, root=description)
     return Outcome(result, lambda screen: _show_created(screen, result))

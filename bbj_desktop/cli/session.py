@@ -162,6 +162,21 @@ class Session:
         with self.interrupts.asking():
             return getpass.getpass("Passphrase of the keys: ")
 
+    def new_passphrase(self) -> str:
+        """The passphrase of keys that are about to be made: asked for twice, as a slip would lock them for good.
+
+        Raises:
+            NotFoundError: The file can't be read.
+            UserInputError: There is nobody to ask, or the second isn't the first.
+        """
+        first = self.passphrase()
+        if self.arguments.passphrase_file is None and not os.environ.get("BBJ_DESKTOP_PASSPHRASE"):
+            with self.interrupts.asking():
+                again = getpass.getpass("The same once more: ")
+            if again != first:
+                raise UserInputError("These were two passphrases; no key was made.", hint="Type the command again.")
+        return first
+
     @property
     def yes(self) -> bool:
         return getattr(self.arguments, "yes", False)

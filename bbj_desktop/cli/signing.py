@@ -109,7 +109,7 @@ def rotate(session: Session) -> Outcome:
 def key(session: Session) -> Outcome:
     """Makes a key of one's own for a role."""
     keys, role = place(session.arguments.keys), session.arguments.role
-    passphrase = session.passphrase()
+    passphrase = session.new_passphrase()
     made = session.work(lambda _report, _cancel: publishing.make_key(keys, passphrase, role))
     result = RegistryKeyResult(role=role, keyid=made.keyid, private=made.private, public=made.public)
     return Outcome(result, lambda screen: _show_key(screen, result))

@@ -6,9 +6,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+from bbj_desktop.services.registry.keys import KeyFolder
 from tests.cli.conftest import PROGRAM, Call
 from tests.fakes.ollama import FakeOllama
 from tests.fakes.published import Publication
@@ -29,6 +32,24 @@ def at_terminal(*arguments: str, typed: str = "", **environment: str) -> tuple[i
         shown = b""
         while piece := _read(ours):
             shown += piece
+        code = process.wait(timeout=30)
+    os.close(ours)
+    return code, shown.decode().replace("\r\n", "\n")
+
+
+def asked_at_terminal(*arguments: str, answers: Sequence[tuple[str, str]]) -> tuple[int, str]:
+    """As ``at_terminal``, but each answer is typed once its question stands there: what comes before is dropped."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [*PROGRAM, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        shown, seen, left = b"", 0, list(answers)
+        while piece := _read(ours):
+            shown += piece
+            if left and left[0][0].encode() in shown[seen:]:
+                seen = len(shown)
+                os.write(ours, left.pop(0)[1].encode())
         code = process.wait(timeout=30)
     os.close(ours)
     return code, shown.decode().replace("\r\n", "\n")
@@ -119,3 +140,23 @@ def test_the_code_of_an_answer_is_coloured(ollama: FakeOllama, no_color: str, co
     assert code == 0
     line = next(line for line in shown.splitlines() if "Hi" in line)
     assert (line != 'print "Hi"') is coloured
+
+
+ONCE, AGAIN = "Passphrase of the keys: ", "The same once more: "
+
+
+def test_a_slip_in_a_new_passphrase_makes_no_keys(tmp_path: Path) -> None:
+    where = ("--folder", str(tmp_path / "registry"), "--keys", str(tmp_path / "Schlüssel"))
+    answers = [(ONCE, "a good sentence\n"), (AGAIN, "a good sentense\n")]
+    code, shown = asked_at_terminal("registry", "create", *where, answers=answers)
+    assert code == 2, shown
+    assert "two passphrases" in shown
+    assert list(tmp_path.glob("Schlüssel*")) == []
+
+
+def test_a_new_passphrase_that_was_typed_twice_opens_the_key(tmp_path: Path) -> None:
+    keys = tmp_path / "Schlüssel"
+    answers = [(ONCE, "a good sentence\n"), (AGAIN, "a good sentence\n")]
+    code, shown = asked_at_terminal("registry", "key", "stable", "--keys", str(keys), answers=answers)
+    assert code == 0, shown
+    assert len(KeyFolder(keys, "a good sentence").signers("stable")) == 1
