@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,12 @@ class ImportedExtra(BaseModel):
 
 def advice_for(extra: Extra, path: Path) -> str:
     """What its makers say to do with it, else what is right for its kind."""
-    return extra.note or _ADVICE.get(extra.kind, "").format(path=path)
+    return extra.note or _ADVICE.get(extra.kind, "").format(path=_typed(path))
+
+
+def _typed(path: Path) -> str:
+    """A path as one types it into a shell."""
+    return f'"{path}"' if os.name == "nt" else shlex.quote(str(path))
 
 
 def place_of(extra: Extra, folder: Path) -> Path:

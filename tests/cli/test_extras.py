@@ -206,7 +206,7 @@ def test_extras_are_fetched_into_a_folder_and_not_run(customer: Call, tmp_path: 
 def test_without_a_folder_they_go_below_the_data_folder(customer: Call, data: Path) -> None:
     called = customer("extras", "fetch", "ide-extension")
     extension = data / "extras" / "bbj-vscode-1.4.0-any" / "bbj.vsix"
-    assert f"code --install-extension {extension}" in called.out.replace("\n", " ")
+    assert f"code --install-extension '{extension}'" in called.out.replace("\n", " ")
     assert customer("purge", "--yes").code == 0
     assert not extension.exists()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -68,9 +69,9 @@ class Page(QWidget):
         layout.addLayout(self.content, 1)
 
     @classmethod
+    @abstractmethod
     def title(cls) -> str:
         """Its name in the sidebar, translated."""
-        raise NotImplementedError(cls)
 
     def shown(self) -> None:
         """It came to the front."""
