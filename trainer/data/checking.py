@@ -8,7 +8,11 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice, zip_longest
+from multiprocessing import get_context
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -19,6 +23,7 @@ from bbj_desktop.services.compiler import Compiler
 from trainer.data.checks import answers, blocks, compiling, labels, lengths, repeated, secrets, texts, whole
 from trainer.data.checks.examined import Examined, examined
 from trainer.data.example import Example
+from trainer.data.files import walk
 from trainer.data.finding import SEVERITIES, Finding, Severity
 from trainer.data.formats.parsed import Problem
 from trainer.data.labels import labelled
@@ -32,6 +37,7 @@ Check = Callable[[Example], Iterable[Problem]]
 CHECKS: tuple[Check, ...] = (texts.check, answers.check, blocks.check, labels.check, secrets.check)
 """What looks at one example at a time."""
 
+_MUCH_BYTES = 8_000_000  # from which on a second process pays: it takes a second to start
 _BUCKETS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
 
 
@@ -145,58 +151,126 @@ class Findings:
 
     def add(self, finding: Finding) -> None:
         self.severities[finding.severity] += 1
-        kind = self.kinds.get(finding.code)
-        if kind is None:
-            kind = self.kinds[finding.code] = Kind(
-                code=finding.code, severity=finding.severity, count=0, first=finding.where, message=finding.message
-            )
+        kind = self._kind(finding.code, finding.severity)
         kind.count += 1
-        kind.severity = min(kind.severity, finding.severity, key=SEVERITIES.index)
         if kind.count <= KEPT:
             self.kept.append(finding)
 
-    def worst_first(self) -> list[Kind]:
+    def merge(self, other: Findings) -> None:
+        self.severities.update(other.severities)
+        self.kept.extend(other.kept)
+        for each in other.kinds.values():
+            self._kind(each.code, each.severity).count += each.count
+
+    def in_order(self, files: Iterable[str]) -> list[Finding]:
+        """What was kept, by the order of files and lines."""
+        places = {file: place for place, file in enumerate(files)}
+        return sorted(self.kept, key=lambda each: (places.get(each.file, -1), each.file, each.line))
+
+    def worst_first(self, ordered: Iterable[Finding]) -> list[Kind]:
+        """The kinds, with their first ones."""
+        for each in ordered:
+            kind = self.kinds[each.code]
+            if not kind.message:
+                kind.first, kind.message = each.where, each.message
         return sorted(self.kinds.values(), key=lambda each: (SEVERITIES.index(each.severity), -each.count, each.code))
 
+    def _kind(self, code: str, severity: Severity) -> Kind:
+        kind = self.kinds.setdefault(code, Kind(code=code, severity=severity, count=0, first="", message=""))
+        kind.severity = min(kind.severity, severity, key=SEVERITIES.index)
+        return kind
 
-def check_data(paths: Iterable[Path], settings: CheckSettings, cancel: Cancel | None = None) -> CheckedData:
+
+@dataclass
+class _Looked:
+    """What one process found in its share of the examples."""
+
+    findings: Findings = field(default_factory=Findings)
+    several: list[Examined] = field(default_factory=list)
+    compiled: Counter[str] = field(default_factory=Counter)
+
+
+def check_data(
+    paths: Iterable[Path], settings: CheckSettings, cancel: Cancel | None = None, *, processes: int | None = None
+) -> CheckedData:
     """Reads all, looks at each example and at all of them together.
+
+    Args:
+        paths: Files and folders.
+        settings: What is asked for.
+        cancel: Obeyed between examples.
+        processes: 1 or 2; None takes two where there is much to read and no compiler to wait for.
 
     Raises:
         NotFoundError: A path, the labels or the tokenizer isn't there.
         FormatError: The labels or the tokenizer can't be read.
         Cancelled: Asked to stop.
     """
-    findings = Findings()
+    given = list(paths)
     counter = lengths.TokenCounter(settings.tokenizer)
-    stream = labelled(read_examples(paths, findings.add, cancel=cancel), settings.labels, findings.add)
-    compiled: Counter[str] = Counter()
-    several: list[Examined] = []
-    for example, verdict, refused in compiling.judged(stream, settings.compiler):
-        compiled[verdict.value] += 1
-        tokens = counter.tokens(example)
-        long = lengths.check(tokens, settings.max_seq_length, estimated=counter.estimated)
-        for problem in (*problems(example), *refused, *long):
-            findings.add(problem.finding(example.source, example.id))
-        several.append(examined(example, tokens))
+    shares = processes or (2 if settings.compiler is None and _is_much(given) else 1)
+    looked = _look(given, settings, cancel) if shares == 1 else _look_in_two(given, settings, cancel)
+    findings, several = looked.findings, looked.several
     clusters = repeated.near_duplicates(several, settings.threshold)
     for finding in _together(several, clusters, settings):
         findings.add(finding)
-    order = {each.file: place for place, each in reversed(list(enumerate(several)))}
+    ordered = findings.in_order(dict.fromkeys(each.file for each in several))
     return CheckedData(
         examples=len(several),
         errors=findings.severities["error"],
         warnings=findings.severities["warning"],
         remarks=findings.severities["info"],
-        kinds=findings.worst_first(),
-        findings=sorted(findings.kept, key=lambda each: (order.get(each.file, -1), each.file, each.line)),
+        kinds=findings.worst_first(ordered),
+        findings=ordered,
         compiler=str(settings.compiler.program) if settings.compiler else "",
-        compiled={each.value: compiled[each.value] for each in Verdict},
+        compiled={each.value: looked.compiled[each.value] for each in Verdict},
         shapes=dict(Counter(each.shape for each in several).most_common()),
         lengths=_lengths([each.tokens for each in several], counter, settings.max_seq_length),
         cells=[Cell(type=a, generation=b, difficulty=c, count=n) for (a, b, c), n in whole.cells(several).items()],
         clusters=len(clusters),
     )
+
+
+def _look_in_two(paths: list[Path], settings: CheckSettings, cancel: Cancel | None) -> _Looked:
+    """Both processes read all, and each looks at every second example: reading is cheap beside looking."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        others = pool.submit(_look, paths, settings, None, 1, 2)
+        looked = _look(paths, settings, cancel, 0, 2)
+        second = others.result()
+    looked.findings.merge(second.findings)
+    looked.compiled.update(second.compiled)
+    in_turn = zip_longest(looked.several, second.several)
+    looked.several = [each for pair in in_turn for each in pair if each is not None]
+    return looked
+
+
+def _look(
+    paths: list[Path], settings: CheckSettings, cancel: Cancel | None, share: int = 0, shares: int = 1
+) -> _Looked:
+    """Looks at every ``shares``-th example, from ``share`` on; the first share tells what was wrong with reading."""
+    looked, counter = _Looked(), lengths.TokenCounter(settings.tokenizer)
+    found = looked.findings.add if share == 0 else _tell_nobody
+    stream = labelled(read_examples(paths, found, cancel=cancel), settings.labels, found)
+    for example, verdict, refused in compiling.judged(islice(stream, share, None, shares), settings.compiler):
+        looked.compiled[verdict.value] += 1
+        tokens = counter.tokens(example)
+        long = lengths.check(tokens, settings.max_seq_length, estimated=counter.estimated)
+        for problem in (*problems(example), *refused, *long):
+            looked.findings.add(problem.finding(example.source, example.id))
+        looked.several.append(examined(example, tokens))
+    return looked
+
+
+def _tell_nobody(finding: Finding) -> None:
+    """The other share tells it."""
+
+
+def _is_much(paths: Iterable[Path]) -> bool:
+    total = 0
+    for path in walk(paths, _tell_nobody):
+        with suppress(OSError):
+            total += path.stat().st_size
+    return total > _MUCH_BYTES
 
 
 def problems(example: Example) -> Iterator[Problem]:

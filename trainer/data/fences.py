@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,7 +35,16 @@ class Fence:
 def fences(text: str) -> Iterator[Fence]:
     """The fenced blocks of a text, from top to bottom."""
     if "```" not in text and "~~~" not in text:
-        return
+        return iter(())
+    return iter(_kept(text))
+
+
+@functools.lru_cache(8)  # the checks of an example ask for the same texts again and again
+def _kept(text: str) -> tuple[Fence, ...]:
+    return tuple(_read(text))
+
+
+def _read(text: str) -> Iterator[Fence]:
     opening: re.Match[str] | None = None
     start, name = 0, ""
     code: list[str] = []
