@@ -1,8 +1,8 @@
 """Takes the line numbers of old programs off, where what they mean survives it.
 
 Lines that others refer to (``GOTO 100``, ``ON X GOTO 10,20``, ``ERR=100`` as an option, ``IOL=100``) get a label,
-``L100:``. A program is left as it is when any reference can't be told for sure: a target that isn't there, ``THEN 100``,
-a program that looks at its own lines, a line without a number.
+``L100:``. A program is left as it is when any reference can't be told for sure: a target that isn't there,
+``THEN 100``, a program that looks at its own lines, a line without a number.
 """
 
 from __future__ import annotations
