@@ -34,8 +34,8 @@ KEPT = 5000
 """Findings of one kind that are listed; all are counted."""
 
 Check = Callable[[Example], Iterable[Problem]]
-CHECKS: tuple[Check, ...] = (texts.check, answers.check, blocks.check, labels.check, secrets.check)
-"""What looks at one example at a time."""
+CHECKS: tuple[Check, ...] = (answers.check, blocks.check, labels.check, secrets.check)
+"""What looks at one example at a time, after its texts."""
 
 _MUCH_BYTES = 8_000_000  # from which on a second process pays: it takes a second to start
 _BUCKETS = (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
@@ -274,9 +274,11 @@ def _is_much(paths: Iterable[Path]) -> bool:
 
 
 def problems(example: Example) -> Iterator[Problem]:
-    """What is wrong with one example by itself."""
+    """What is wrong with one example by itself; what follows from a literal backslash-n isn't told twice."""
+    yield from texts.check(example)
+    as_meant = texts.mended(example, texts.with_line_breaks)
     for check in CHECKS:
-        yield from check(example)
+        yield from check(as_meant)
 
 
 def _together(several: list[Examined], clusters: list[Cluster], settings: CheckSettings) -> Iterator[Finding]:

@@ -100,7 +100,10 @@ def _looked_at(example: Example) -> Iterator[tuple[str, list[Imbalance]]]:
     for block in answer:
         alone = imbalances(block.code)
         whole = _of_both(before, block.code) if before and (alone or example.form == "fields") else alone
-        yield ("whole code" if whole else "answer's code"), (whole if example.form == "fields" else whole and alone)
+        yield (
+            ("whole code" if before and example.form == "fields" else "answer's code"),
+            (whole if example.form == "fields" else whole and alone),
+        )
 
 
 def _of_both(prefix: str, completion: str) -> list[Imbalance]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from trainer.data.example import Example, Message
 from trainer.data.formats.parsed import Problem
@@ -68,16 +68,16 @@ def without_controls(text: str) -> str:
     return text if text.isascii() and text.isprintable() else _CONTROL.sub(_seen, text)
 
 
-def with_texts(example: Example, changed: dict[str, str]) -> Example:
-    """The example with other texts, by the names of ``texts_of``."""
+def mended(example: Example, mend: Callable[[str], str]) -> Example:
+    """The example with each of its texts mended; the same object where there is nothing to mend."""
+    changed = {name: after for name, text in texts_of(example) if (after := mend(text)) != text}
     if not changed:
         return example
     turns = tuple(
-        Message(role=each.role, content=changed.get(f"turns.{number}", each.content))
+        Message(role=each.role, content=changed.pop(f"turns.{number}", each.content))
         for number, each in enumerate(example.turns)
     )
-    fields = {name: text for name, text in changed.items() if not name.startswith("turns.")}
-    return example.changed(**fields, turns=turns)
+    return example.changed(**changed, turns=turns)
 
 
 def _seen(match: re.Match[str]) -> str:
