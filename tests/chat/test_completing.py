@@ -19,13 +19,13 @@ from bbj_desktop.core.release import Parameters, Prompt, Role
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.runtime.base import Runtime
 from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
-from bbj_desktop.services.runtime.engine import Engine, EngineConfig
 from bbj_desktop.services.runtime.lending import OwnEngine
 from bbj_desktop.services.runtime.ollama import OllamaRuntime
 from bbj_desktop.services.runtime.vocabulary import tokenizer_of
 from tests.fakes.installed import GO_TEMPLATE, JINJA_TEMPLATE, installed
 from tests.fakes.llama_server import StandIn
 from tests.fakes.ollama import FakeOllama, Fault, Model
+from tests.fakes.reached import Reached
 from tests.fakes.real_model import real_model
 
 QWEN = "<|fim_prefix|>{{ .Prompt }}<|fim_suffix|>{{ .Suffix }}<|fim_middle|>"
@@ -108,7 +108,7 @@ def test_a_completion_is_cancelled_before_its_first_token(gguf: Path) -> None:
 
 def test_the_embedded_engine_gets_the_same_prompt(gguf: Path, tmp_path: Path) -> None:
     with StandIn("key") as server:
-        runtime = EmbeddedRuntime(tmp_path, lender=OwnEngine(lambda config, _cancel: _Reached(config, server)))
+        runtime = EmbeddedRuntime(tmp_path, lender=OwnEngine(lambda config, _cancel: Reached(config, server)))
         completion = _completion(_fim(gguf), runtime)
         events = list(completion.fill(completion.around("before ", " behind"), Cancel(), max_tokens=7))
         path, body = server.bodies[-1]
@@ -117,35 +117,6 @@ def test_the_embedded_engine_gets_the_same_prompt(gguf: Path, tmp_path: Path) ->
     assert body["max_tokens"] == 7
     assert "<|fim_middle|>" in body["stop"]
     assert isinstance(events[-1], Finished)
-
-
-class _Reached(Engine):
-    """A stand-in that runs already."""
-
-    def __init__(self, config: EngineConfig, server: StandIn) -> None:
-        self._config, self._server = config, server
-
-    @property
-    def config(self) -> EngineConfig:
-        return self._config
-
-    @property
-    def address(self) -> str:
-        return self._server.address
-
-    @property
-    def key(self) -> str:
-        return self._server.key
-
-    @property
-    def alive(self) -> bool:
-        return True
-
-    def obituary(self) -> None:
-        return None
-
-    def close(self) -> None:
-        """Stays for the test."""
 
 
 @pytest.mark.model

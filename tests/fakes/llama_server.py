@@ -14,7 +14,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +26,7 @@ class StandIn:
     Attributes:
         gone: Set when a client left in the middle of an answer.
         bodies: Of the requests, in order.
+        before_answer: Called with each request before anything is said.
     """
 
     def __init__(self, key: str, port: int = 0, *, fills_in: bool = True) -> None:
@@ -33,6 +34,7 @@ class StandIn:
         self.fills_in = fills_in
         self.gone = threading.Event()
         self.bodies: list[tuple[str, dict[str, Any]]] = []
+        self.before_answer: Callable[[], object] = lambda: None
         stand_in = self
 
         class Handler(_Handler):
@@ -71,6 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server_of.bodies.append((self.path, body))
+        self.server_of.before_answer()
         if self.path == "/infill" and not self.server_of.fills_in:
             self._say(501, {"error": {"code": 501, "message": "Infill is not supported by this model"}})
             return

@@ -23,6 +23,7 @@ from bbj_desktop.services.runtime.engine import EngineConfig, EngineProgram, lau
 from bbj_desktop.services.runtime.engine_version import engine_version
 from bbj_desktop.services.runtime.lending import Lender, Loan, OwnEngine, Reachable
 from bbj_desktop.services.runtime.ollama_refusal import too_long
+from bbj_desktop.services.runtime.patience import Patience, Watchman
 from bbj_desktop.services.runtime.processor import good_thread_count, has_avx2
 from bbj_desktop.services.runtime.stopwatch import Stopwatch
 from bbj_desktop.services.runtime.weights import weights_of
@@ -41,6 +42,7 @@ class EmbeddedRuntime:
         threads: To compute with; None takes the physical cores that may be used.
         lender: Who lends the engine; None takes a child process of this program.
         program: What computes.
+        patience: With answers.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class EmbeddedRuntime:
         threads: int | None = None,
         lender: Lender | None = None,
         program: EngineProgram = _BUILT_IN,
+        patience: Patience | None = None,
     ) -> None:
+        self._patience = patience or Patience()
         self._threads = threads
         self._program = program
         self._lender: Lender = lender or OwnEngine(functools.partial(launch_child, state))
@@ -104,7 +108,12 @@ class EmbeddedRuntime:
             config = engine_config(version, self._program, self._threads)
             with self._lender.borrow(config, model, cancel) as loan:
                 load_s = watch.elapsed_s if loan.fresh else 0.0
-                with _told_why(loan), contextlib.closing(_stream(loan.engine, version, path, body, cancel)) as chunks:
+                with (
+                    _told_why(loan),
+                    contextlib.closing(
+                        _stream(loan.engine, version, path, body, cancel, Watchman(self._patience))
+                    ) as chunks,
+                ):
                     yield from _events(chunks, watch, load_s)
         except Cancelled:
             yield Finished(statistics=watch.statistics("cancelled", load_s=load_s))
@@ -198,17 +207,22 @@ def _sampling(
 
 
 def _stream(
-    engine: Reachable, version: InstalledVersion, path: str, body: dict[str, Any], cancel: Cancel
+    engine: Reachable,
+    version: InstalledVersion,
+    path: str,
+    body: dict[str, Any],
+    cancel: Cancel,
+    watchman: Watchman,
 ) -> Generator[Mapping[str, Any]]:
     """The chunks of an answer. Closing the connection, by ``cancel`` or by leaving, stops the engine's work."""
     wire = Wire(engine.address, _NAME, headers={"Authorization": f"Bearer {engine.key}"}, verify=False)
     with (
         contextlib.closing(wire),
-        wire.open("POST", path, body=body, cancel=cancel) as response,
+        wire.open("POST", path, body=body, cancel=cancel, watchman=watchman) as response,
     ):
         if response.status_code != httpx.codes.OK:
             raise _refusal(response.read().decode(errors="replace"), version.context_length)
-        for line in response.iter_lines():
+        for line in watchman.over(_said(response)):
             if line == f"{_DATA}[DONE]":
                 return
             if line.startswith("error"):  # a line of its own kind: "error: {…}"
@@ -219,6 +233,11 @@ def _stream(
                     raise _refusal(json.dumps(chunk), version.context_length)
                 yield chunk
     raise EngineCrashedError(f"{_NAME} broke off in the middle of the answer.", hint="Ask again.")
+
+
+def _said(response: httpx.Response) -> Iterator[str]:
+    """The lines that say something: empty ones, and comments that only keep a connection open, aren't news."""
+    return (line for line in response.iter_lines() if line and not line.startswith(":"))
 
 
 def _events(chunks: Iterator[Mapping[str, Any]], watch: Stopwatch, load_s: float) -> Iterator[ChatEvent]:

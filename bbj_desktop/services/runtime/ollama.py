@@ -16,6 +16,7 @@ from bbj_desktop.core.engines import OLLAMA_ACCELERATORS, RuntimeStatus
 from bbj_desktop.core.errors import (
     BBjDesktopError,
     Cancelled,
+    DigestError,
     EngineMismatchError,
     EngineMissingError,
     EngineRefusedError,
@@ -31,10 +32,12 @@ from bbj_desktop.services.runtime.ollama_address import DEFAULT_ADDRESS, is_loca
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
 from bbj_desktop.services.runtime.ollama_link import RouteRefusedError, recover
 from bbj_desktop.services.runtime.ollama_loopback import Blob
+from bbj_desktop.services.runtime.ollama_mirror import NamedPulls
 from bbj_desktop.services.runtime.ollama_place import OllamaPlace
 from bbj_desktop.services.runtime.ollama_pull import sweep
 from bbj_desktop.services.runtime.ollama_release import chat_of, completion_of, differences_from, served_digest
 from bbj_desktop.services.runtime.ollama_routes import RouteTaker
+from bbj_desktop.services.runtime.patience import Patience
 from bbj_desktop.services.runtime.stopwatch import Stopwatch
 from bbj_desktop.services.runtime.weights import weights_of
 
@@ -62,6 +65,7 @@ class OllamaRuntime:
         routes: Those that may be taken.
         ask_first: Whether a newly registered version is asked a question.
         keep_alive_s: How long a model stays in memory after an answer; None leaves it to Ollama.
+        patience: With answers.
     """
 
     def __init__(
@@ -75,7 +79,9 @@ class OllamaRuntime:
         routes: Collection[Route] = tuple(Route),
         ask_first: bool = True,
         keep_alive_s: float | None = None,
+        patience: Patience | None = None,
     ) -> None:
+        self._patience = patience
         self._keep_alive_s = keep_alive_s
         self._tls = tls
         self._options = dict(options or {})
@@ -100,7 +106,7 @@ class OllamaRuntime:
         if self._bad_address is not None:
             raise EngineMissingError(self._bad_address.message, hint=self._bad_address.hint)
         if self._connected is None:
-            self._connected = OllamaApi(self.address, self._tls)
+            self._connected = OllamaApi(self.address, self._tls, self._patience)
         return self._connected
 
     def close(self) -> None:
@@ -215,6 +221,42 @@ class OllamaRuntime:
         if self._as_registered(version) is None:
             self._taker().stream(version, files, report, cancel)
         return self._registered(version, Route.STREAM, report, cancel)
+
+    def fetch_named(self, name: str, version: InstalledVersion, report: Report, cancel: Cancel) -> int:
+        """Lets Ollama itself pull a model that has a version's files; what it pulled is dropped by ``drop_named``.
+
+        Args:
+            name: What to pull, with host and tag.
+            version: Its paths needn't lead to files.
+
+        Returns:
+            Bytes that Ollama fetched.
+
+        Raises:
+            DigestError: It has other files; nothing of it stays.
+            EngineError: Ollama couldn't, or wouldn't.
+        """
+        if self._notes is None or self._place.models is None:
+            raise EngineRefusedError(f"Where Ollama keeps its models can't be seen, so that {name} isn't pulled.")
+        self._usable_version()
+        files = [part.file for part, _ in version.files]
+        pulls = NamedPulls(self._api, self._notes)
+        fetched = pulls.bring(name, files, report, cancel)
+        for file in files:
+            if self._taker().hashed(file, report, cancel) is False:
+                pulls.drop(name)
+                raise DigestError(
+                    f"What Ollama pulled as {name} has the signed name, but not the signed bytes.",
+                    expected=file.digest,
+                    actual="",
+                    hint="Ollama's folder is damaged, or somebody changed it.",
+                )
+        return fetched
+
+    def drop_named(self) -> None:
+        """Removes the names that ``fetch_named`` left, here or in an earlier run. Raises EngineError."""
+        if self._notes is not None:
+            NamedPulls(self._api, self._notes).drop_all()
 
     def _taker(self) -> RouteTaker:
         return RouteTaker(self._api, self._place.models, self._notes)

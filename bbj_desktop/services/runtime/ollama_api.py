@@ -24,6 +24,7 @@ from bbj_desktop.core.progress import Cancel, Report, Transfer
 from bbj_desktop.services.runtime.answers import PullLine, Rendered, Shown, read_answer
 from bbj_desktop.services.runtime.base import RunningModel
 from bbj_desktop.services.runtime.ollama_refusal import refusal
+from bbj_desktop.services.runtime.patience import Patience, Watchman
 from bbj_desktop.services.runtime.wire import CONNECT_TIMEOUT_S, Wire, as_object, json_lines
 
 STATUS_TIMEOUT_S = 1.5  # seconds; status() may take two
@@ -42,10 +43,12 @@ class OllamaApi:
     Args:
         address: As ``parse_ollama_host`` returns it.
         tls: For an https address; None trusts what the operating system trusts.
+        patience: With answers.
     """
 
-    def __init__(self, address: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, address: str, tls: ssl.SSLContext | None = None, patience: Patience | None = None) -> None:
         self.address = address
+        self._patience = patience or Patience()
         verify: ssl.SSLContext | bool = False  # not looked at for http, and building a context takes time
         if urlsplit(address).scheme == "https":
             verify = tls or truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -160,16 +163,17 @@ class OllamaApi:
         if not succeeded:
             raise EngineCrashedError(f"Ollama ended without having said that it could {doing}.", hint="Try again.")
 
-    def pull(self, name: str, cancel: Cancel) -> Iterator[PullLine]:
+    def pull(self, name: str, cancel: Cancel, *, insecure: bool = True) -> Generator[PullLine]:
         """Lets Ollama fetch a model; yields what it says on the way. Errors inside the stream are errors.
 
         Args:
-            name: With a host: of a registry that speaks plain http (``insecure``), or of a public one.
+            name: With the registry's host, unless it is Ollama's own.
+            insecure: That one may speak plain http.
         """
         doing = f"pull {name}"
         succeeded = False
         with self._wire.open(
-            "POST", "/api/pull", body={"model": name, "insecure": True}, silence_s=CREATE_TIMEOUT_S, cancel=cancel
+            "POST", "/api/pull", body={"model": name, "insecure": insecure}, silence_s=CREATE_TIMEOUT_S, cancel=cancel
         ) as response:
             _check(response, doing)
             for line in json_lines(response, _NAME):
@@ -207,9 +211,10 @@ class OllamaApi:
     ) -> Generator[dict[str, Any]]:
         doing = f"answer with {body['model']}"
         done = False
-        with self._wire.open("POST", path, body=body, cancel=cancel) as response:
+        watchman = Watchman(self._patience)
+        with self._wire.open("POST", path, body=body, cancel=cancel, watchman=watchman) as response:
             _check(response, doing, context_length)
-            lines = json_lines(response, _NAME)
+            lines = watchman.over(json_lines(response, _NAME))
             for line in lines:
                 if "error" in line:
                     raise refusal(line["error"], status=None, doing=doing, context_length=context_length)

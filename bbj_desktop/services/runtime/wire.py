@@ -14,11 +14,10 @@ import httpx
 
 from bbj_desktop.core.errors import EngineCrashedError, EngineMissingError, EngineRefusedError
 from bbj_desktop.core.progress import Cancel
+from bbj_desktop.services.runtime.patience import Patience, Watchman
 
 CONNECT_TIMEOUT_S = 5.0
-ANSWER_TIMEOUT_S = 900.0
-"""Longest silence before and inside an answer: a large model may be read from a slow disk first. (Ollama itself gives
-up a load after five minutes without progress.)"""
+ANSWER_TIMEOUT_S = Patience().first_s
 
 
 class _Connection:
@@ -92,6 +91,7 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         silence_s: float = ANSWER_TIMEOUT_S,
         cancel: Cancel | None = None,
+        watchman: Watchman | None = None,
     ) -> Iterator[httpx.Response]:
         """Sends a request and gives the answer while it arrives, whatever its status. Leaving the block closes the
         connection.
@@ -101,6 +101,7 @@ class Wire:
             content: Sent as it is (with a Content-Length in ``headers``); ``body`` or this.
             silence_s: Longest wait for the next bytes.
             cancel: Cuts the connection at once.
+            watchman: Watches over the lines of the answer; its patience takes the place of ``silence_s``.
 
         Raises:
             EngineMissingError: Nothing listens there.
@@ -111,9 +112,11 @@ class Wire:
         cancel.check()
         connection = _Connection()
         forget = cancel.on_cancel(connection.cut)
+        if watchman is not None:
+            watchman.cut, silence_s = connection.cut, watchman.patience.first_s
         try:
             with (
-                self._wrapped(cancel),
+                self._wrapped(cancel, watchman),
                 self._client.stream(
                     method,
                     path.lstrip("/"),
@@ -126,11 +129,12 @@ class Wire:
             ):
                 yield response
                 cancel.check()  # a connection cut from here may look like one that ended
+                self._check_late(watchman)
         finally:
             forget()
 
     @contextlib.contextmanager
-    def _wrapped(self, cancel: Cancel) -> Iterator[None]:
+    def _wrapped(self, cancel: Cancel, watchman: Watchman | None) -> Iterator[None]:
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -145,9 +149,20 @@ class Wire:
             ) from error
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:
             cancel.check()
+            self._check_late(watchman, error)
             raise EngineCrashedError(
                 f"{self._engine} broke off in the middle: {error}.", hint="Try again; if it happens again, see its log."
             ) from error
+
+    def _check_late(self, watchman: Watchman | None, error: Exception | None = None) -> None:
+        if watchman is None or not watchman.late:
+            return
+        first_s, between_s = watchman.patience.first_s, watchman.patience.between_s
+        raise EngineCrashedError(
+            f"{self._engine} at {self._address} fell silent in its answer: the next token didn't come in time "
+            f"({first_s:g} s for the first one, {between_s:g} s for each other).",
+            hint="Is the machine very busy? Ask again; if that doesn't help, restart it.",
+        ) from error
 
     def close(self) -> None:
         self._client.close()
