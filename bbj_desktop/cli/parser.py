@@ -259,6 +259,24 @@ def _declare_conversation(commands: _Commands) -> None:
         parser.add_argument(
             "--mend", action="store_true", help="and ask the model to mend what doesn't compile, up to three times"
         )
+    report = commands.add(
+        "report",
+        "reporting:report",
+        "write a failed answer down for the makers, redacted; nothing is sent",
+        description="Writes a question, the answer that failed, what the compiler says of it and, if you have it, the\n"
+        "right code into a Markdown file without secrets, names, machines and folders. You see it first, and you hand\n"
+        "it on yourself.",
+    )
+    report.add_argument("file", metavar="FILE", help="the report, a new file, e.g. report.md")
+    report.add_argument("--question", required=True, metavar="TEXT", help="what was asked")
+    report.add_argument("--answer", required=True, metavar="FILE", help="the answer; - reads stdin")
+    report.add_argument("--correction", metavar="FILE", help="the right code")
+    report.add_argument(
+        "--generation",
+        choices=("all", "character", "vpro5", "bbj-gui", "dwc"),
+        default="all",
+        help="the BBj generation it is about (default all)",
+    )
     ide = commands.group("ide", "bring installed models into an editor")
     shown = ide.add("show", "ide:show", "show the addresses, and Continue's configuration")
     applied = ide.add("apply", "ide:apply", "put the models into Continue's config.yaml; the rest of it stays")
@@ -287,7 +305,8 @@ def _declare_registry(commands: _Commands) -> None:
     mirror = registry.group("mirror", "more addresses of the registry in use")
     for action, what in (("add", "read the registry from there, too"), ("remove", "don't read it from there any more")):
         parser = mirror.add(action, f"registry:{action}_mirror", what)
-        parser.add_argument("address", metavar="ADDRESS", help="http(s)://…, hf://…, file://… or a folder")
+        kinds = "http(s)://…, hf://…, file://…, a folder, or ollama://… for bytes that Ollama pulls"
+        parser.add_argument("address", metavar="ADDRESS", help=kinds)
         if action == "add":
             _add_offline(parser)
     login = registry.add("login", "login:login", "keep a token or password for its server in the keyring")

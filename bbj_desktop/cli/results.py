@@ -249,6 +249,7 @@ class PlanView(_Result):
         refusals: Why it is refused without ``--force``.
         needs: The room it takes, by volume.
         ownership: Who will own the bytes, and what that costs.
+        by_ollama: What Ollama is to fetch itself, tried before our own mirrors.
     """
 
     candidate: CandidateView
@@ -260,6 +261,7 @@ class PlanView(_Result):
     refusals: tuple[str, ...]
     needs: tuple[VolumeNeed, ...] = ()
     ownership: Ownership | None = None
+    by_ollama: tuple[str, ...] = ()
 
 
 class InstalledView(_Result):
@@ -434,6 +436,17 @@ class ValidatedCode(_Result):
 
     verdict: Verdict
     lines: tuple[str, ...]
+
+
+class FieldReportResult(_Result):
+    """A failed answer that was written down.
+
+    Attributes:
+        verdict: What the compiler says of the answer.
+    """
+
+    file: str
+    verdict: Verdict
 
 
 class McpResult(_Result):
@@ -798,6 +811,7 @@ RESULTS: dict[str, type[BaseModel]] = {
     "chat": ChatResult,
     "ask": AskResult,
     "complete": CompleteResult,
+    "report": FieldReportResult,
     "mcp": McpResult,
     "ide show": IdeShowResult,
     "ide apply": IdeApplyResult,
