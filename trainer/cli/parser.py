@@ -21,6 +21,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "show": "what is in the data, or one example as the model sees it",
             "label": "infer generation and type; confirm what was inferred",
             "check": "find what is wrong, with file, line and what to do",
+            "fix": "repair what is safe, into a new version of the data",
             "convert": "write the examples in another format",
             "split": "decide which examples train and which are held out",
             "gate": "draw the fixed cases that every release is judged by; show them",

@@ -15,6 +15,9 @@ Found = Callable[[Finding], None]
 
 SIDECAR_SUFFIX = ".sidecar.jsonl"
 FOLDER_SIDECAR = "sidecar.jsonl"
+VERSION_FILE = "dataset-version.json"
+VERSION_CHANGES = "dataset-changes.jsonl"
+_BESIDE_DATA = frozenset({VERSION_FILE, VERSION_CHANGES})
 
 
 def is_sidecar(path: Path) -> bool:
@@ -25,7 +28,8 @@ def is_sidecar(path: Path) -> bool:
 def walk(paths: Iterable[Path], found: Found) -> Iterator[Path]:
     """Plain files among the paths and below the folders among them, in the order of their names.
 
-    Hidden files, hidden folders and sidecars are left out; what can't be visited becomes a finding.
+    Hidden files and folders, sidecars and what versions say of themselves are left out; what can't be visited becomes
+    a finding.
 
     Raises:
         NotFoundError: A path that was named isn't there.
@@ -77,7 +81,7 @@ def _visit_folder(folder: Path, seen: set[tuple[int, int]], found: Found) -> Ite
         )
         return
     visible = [folder / name for name in names if not name.startswith(".")]
-    wanted = [path for path in visible if not is_sidecar(path)]
+    wanted = [path for path in visible if not is_sidecar(path) and path.name not in _BESIDE_DATA]
     if not wanted:
         say(found, folder, "empty-folder", "The folder holds no files.", "Name the folder of the examples.", "warning")
     for path in wanted:

@@ -70,6 +70,7 @@ class Parsed:
         """The example; a label that doesn't exist becomes ``unknown``, and ``extra`` keeps it."""
         if self.fields is None:
             return None
+        self._mind_spelling(self.fields)
         try:
             return Example.of(**self.fields, source=source)
         except ValidationError as error:
@@ -85,6 +86,13 @@ class Parsed:
                 "wrong-label", "error", f"{shown(value)} is no {name.replace('_', ' ')}.", f"Use one of {LABELS[name]}."
             )
         return Example.of(**self.fields, source=source)
+
+    def _mind_spelling(self, fields: dict[str, Any]) -> None:
+        for name in ("generation", "from_generation", "to_generation"):
+            value = fields.get(name)
+            if isinstance(value, str | list) and "bbj_gui" in value:
+                message = f"The {name.replace('_', ' ')} bbj_gui is spelled bbj-gui here."
+                self.say("old-spelling", "info", message, "bbj-trainer data fix corrects it.")
 
 
 def _keepable(value: Any) -> Any:
