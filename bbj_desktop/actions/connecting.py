@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.learning import keep_tokenizers
 from bbj_desktop.actions.ollama import is_cloud
 from bbj_desktop.core.documents import parse_document
 from bbj_desktop.core.errors import (
@@ -86,7 +87,16 @@ def connect(context: Context, report: Report, cancel: Cancel) -> tuple[Installed
     if not versions:
         raise EngineMismatchError(f"What {status.address} has isn't as it was signed.", hint="Install it there again.")
     _remember(context, Connections(address=status.address, versions=versions))
+    _keep_tokenizers(context, versions, cancel)
     return versions
+
+
+def _keep_tokenizers(context: Context, versions: tuple[InstalledVersion, ...], cancel: Cancel) -> None:
+    registry = context.open_registry()
+    try:
+        keep_tokenizers(context, registry, [version.release for version in versions], cancel)
+    finally:
+        registry.close()
 
 
 def _offers(context: Context, cancel: Cancel) -> dict[str, tuple[Offer, Variant, str]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core.chat import Statistics
 from bbj_desktop.core.engines import RuntimeStatus
-from bbj_desktop.core.errors import BBjDesktopError, EngineError, StoreError, UserInputError
+from bbj_desktop.core.errors import BBjDesktopError, Cancelled, EngineError, StoreError, UserInputError
 from bbj_desktop.core.measuring import (
     Learned,
     MeasuredSpeed,
@@ -18,10 +19,16 @@ from bbj_desktop.core.measuring import (
     speed_from,
     split_remark,
 )
+from bbj_desktop.core.progress import Cancel
+from bbj_desktop.core.release import Release
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.measurements import Measurements, machine_at, this_machine
 from bbj_desktop.services.runtime.base import RunningModel, Runtime
 from bbj_desktop.services.runtime.ollama_address import DEFAULT_ADDRESS, is_local, parse_ollama_host
+from bbj_desktop.services.runtime.vocabulary import keep_tokenizer
+
+if TYPE_CHECKING:
+    from bbj_desktop.services.registry.client import Registry
 
 log = logging.getLogger(__name__)
 
@@ -106,3 +113,22 @@ def _ollamas_machine(context: Context) -> str:
     except UserInputError:  # the settings name none
         return ""
     return this_machine() if is_local(address) else machine_at(address)
+
+
+def keep_tokenizers(context: Context, registry: Registry, releases: Iterable[Release], cancel: Cancel) -> None:
+    """Fetches the small files by which tokens are counted, for models that Ollama alone has. What can't be fetched is
+    logged: tokens are estimated then.
+
+    Raises:
+        Cancelled: By ``cancel``.
+    """
+    folder = context.paths.learned / "tokenizers"
+    for release in releases:
+        try:
+            content = registry.tokenizer(release, cancel)
+            if content is not None:
+                keep_tokenizer(folder, release, content)
+        except Cancelled:
+            raise
+        except BBjDesktopError as error:
+            log.warning("tokens of %s %s will be estimated: %s", release.model, release.version, error)

@@ -124,6 +124,12 @@ def test_a_workstation_connects_and_talks(administered: Call, server: FakeOllama
     assert not [request for request in server.requests[before:] if any(path in request for path in changing)]
 
 
+def test_a_workstation_gets_the_tokenizer_to_count_with(administered: Call, data: Path) -> None:
+    assert administered("connect").code == 0
+    (kept,) = (data / "learned" / "tokenizers").iterdir()
+    assert kept.read_bytes().startswith(b"GGUF")
+
+
 def test_what_is_not_as_it_was_signed_is_not_connected_with(administered: Call, server: FakeOllama) -> None:
     server.models[KEY] = replace(server.models[KEY], system="You write COBOL.")
     called = administered("connect")
