@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.learning import keep_tokenizers
 from bbj_desktop.actions.space import VolumeNeed, check_needs, needs_of
 from bbj_desktop.actions.versions import activate_version
 from bbj_desktop.core.engines import RuntimeStatus
@@ -252,6 +253,7 @@ def stream(
         for index in indexes
     }
     registration = runtime.stream(record, passed, report, cancel)
+    keep_tokenizers(context, registry, [record.release], cancel)
     version = store.install(record.model_copy(update={"registrations": (registration,)}))
     fetched = sum(each.received_bytes for each in passed.values())
     return version, fetched, not fetched
