@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -58,6 +59,13 @@ def test_what_is_not_there_is_not_found(source: Source) -> None:
 def test_a_folder_is_no_file(source: Source) -> None:
     with pytest.raises(NotFoundError):
         source.read("blobs", limit_bytes=9, cancel=Cancel())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs named pipes in folders")
+def test_a_pipe_is_refused_and_not_waited_for(source: Source, root: Path) -> None:
+    os.mkfifo(root / "blobs" / "pipe")
+    with pytest.raises(FormatError, match="neither a file nor a folder"):
+        source.read("blobs/pipe", limit_bytes=10, cancel=Cancel())
 
 
 def test_a_range_behind_the_end_is_refused(source: Source) -> None:

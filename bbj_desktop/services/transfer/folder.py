@@ -106,6 +106,8 @@ class FolderSource:
                 raise FormatError(f"{file} leads out of the registry's folder.")
             if file.is_dir():
                 raise NotFoundError(f"{file} is a folder, not a file.", hint="Check the address of the registry.")
+            if file.exists() and not file.is_file():  # opening a pipe would wait for somebody who writes into it
+                raise FormatError(f"{file} is neither a file nor a folder.", hint="Don't use this registry: ask why.")
             return file.open("rb")
         except FileNotFoundError as error:
             raise NotFoundError(
