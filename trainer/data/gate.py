@@ -42,7 +42,7 @@ class GateSet(BaseModel):
 
 
 def draw_gate(held_out: Iterable[Example], drawn_from: str, *, cases: int = CASES) -> GateSet:
-    """Draws cases from all cells in turn, in each in the order of content hashes.
+    """Draws cases round by round, in each round the one of every cell whose content hash comes next.
 
     Args:
         held_out: The held-out side of a split.
@@ -59,7 +59,9 @@ def draw_gate(held_out: Iterable[Example], drawn_from: str, *, cases: int = CASE
         raise UserInputError("Nothing is held out, so no gate set can be drawn.", hint="Split more examples.")
     queues = [sorted(cells[cell], key=lambda each: each.content_hash) for cell in sorted(cells)]
     turns = max(len(queue) for queue in queues)
-    drawn = [queue[turn] for turn in range(turns) for queue in queues if turn < len(queue)][:cases]
+    rounds = [[queue[turn] for queue in queues if turn < len(queue)] for turn in range(turns)]
+    # by their hashes: the last round is cut short, and must not favour the cells whose names come first
+    drawn = [each for found in rounds for each in sorted(found, key=lambda each: each.content_hash)][:cases]
     return GateSet(digest=_digest(drawn), drawn_from=drawn_from, cases=tuple(drawn))
 
 

@@ -7,6 +7,7 @@ hashes. The order and the number of copies of examples change nothing.
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -194,6 +195,11 @@ def _quotas(sizes: dict[Cell, int], share: float) -> dict[Cell, int]:
     exact = {cell: size * share for cell, size in sizes.items()}
     quotas = {cell: int(value) for cell, value in exact.items()}
     missing = round(sum(exact.values())) - sum(quotas.values())
-    for cell in sorted(exact, key=lambda each: (quotas[each] - exact[each], each))[:missing]:
+    for cell in sorted(exact, key=lambda each: (quotas[each] - exact[each], _drawn(each)))[:missing]:
         quotas[cell] += 1
     return quotas
+
+
+def _drawn(cell: Cell) -> str:
+    """Decides between cells with equal claims, in an order that favours no type and no generation."""
+    return hashlib.sha256("\n".join(cell).encode()).hexdigest()
