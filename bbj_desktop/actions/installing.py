@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from bbj_desktop.actions import ollama_mirrors
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.learning import keep_tokenizers
 from bbj_desktop.actions.space import VolumeNeed, check_needs, needs_of
 from bbj_desktop.actions.versions import activate_version
 from bbj_desktop.core.engines import RuntimeStatus
-from bbj_desktop.core.errors import DoesNotFitError, EngineError, EngineMissingError, PublishError
+from bbj_desktop.core.errors import (
+    DoesNotFitError,
+    EngineError,
+    EngineMissingError,
+    NotFoundError,
+    PublishError,
+    TransportError,
+)
 from bbj_desktop.core.ownership import Ownership, decide_ownership
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.recommendation import Candidate, ReasonKind
@@ -47,6 +55,7 @@ class InstallPlan(BaseModel):
         refusals: Why it would be refused without force; empty when nothing speaks against it.
         needs: The room it takes, by volume.
         ownership: Who will own the bytes.
+        by_ollama: What Ollama is to fetch itself, tried before our own mirrors; with host and tag.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +70,7 @@ class InstallPlan(BaseModel):
     refusals: tuple[str, ...] = ()
     needs: tuple[VolumeNeed, ...] = ()
     ownership: Ownership | None = None
+    by_ollama: tuple[str, ...] = ()
 
 
 class Installed(BaseModel):
@@ -99,7 +109,7 @@ def plan_install(context: Context, candidate: Candidate, cancel: Cancel) -> Inst
 def _plan(context: Context, store: Store, candidate: Candidate, indexes: Sequence[ChunkIndex]) -> InstallPlan:
     own = [index for index in indexes if store.shared_file(index.file) is None]
     donors = donors_of(store)
-    missing = sum(bytes_missing(index, store.blob_path(index.file.digest), donors) for index in own)
+    missing = _missing(store, own)
     room = _room(store, own)
     route = route_of(context, store, candidate, file_here=not room)
     if route is not None and not route.keeps_our_file:
@@ -121,6 +131,7 @@ def _plan(context: Context, store: Store, candidate: Candidate, indexes: Sequenc
         refusals=() if candidate.can_run else tuple(warnings) or ("This machine can't run it.",),
         needs=_needs(store, candidate, room, status, route),
         ownership=decide_ownership(status, route),
+        by_ollama=ollama_mirrors.names_of(context, candidate) if missing == candidate.variant.length_bytes else (),
     )
 
 
@@ -181,6 +192,7 @@ def install(context: Context, plan: InstallPlan, report: Report, cancel: Cancel,
     version, fetched, already = _bring(context, store, candidate, report, cancel, force=force)
     report(Step("register", f"Registering {version.key} with {candidate.runtime}"))
     version = register_version(context, store, version, candidate.runtime, report, cancel, force=force)
+    ollama_mirrors.settle(context, candidate, report)
     report(Step("activate", f"Activating {version.key}"))
     version = activate_version(context, store, version.key, report, cancel)
     seconds = time.monotonic() - started
@@ -210,10 +222,14 @@ def _bring(
         store.check_space(room)
         if not force:  # what Ollama's copies take is known less surely than what our file takes
             check_needs(_needs(store, candidate, room, context.runtime(candidate.runtime).status(), route))
-        if streams:
-            return stream(context, store, registry, candidate, indexes, report, cancel)
         known = {path for version in store.versions() for _, path in version.files}
-        fetched = sum(_fetch(context, store, registry, candidate, index, report, cancel) for index in own)
+        named = _let_ollama_fetch(context, store, registry, candidate, own, report, cancel)
+        with _worst_of(named):
+            if streams or (named.name and not ollama_mirrors.adopt(context, store, candidate)):
+                version, fetched, already = stream(context, store, registry, candidate, indexes, report, cancel)
+                return version, fetched + named.fetched_bytes, already and not named.name
+            fetched = sum(_fetch(context, store, registry, candidate, index, report, cancel) for index in own)
+            fetched += named.fetched_bytes
         if own:
             report(Step("store", "Recording the verified version"))
         paths = [place or store.blob_path(part.file.digest) for place, part in zip(shared, variant.parts, strict=True)]
@@ -221,6 +237,41 @@ def _bring(
     finally:
         registry.close()
     return version, fetched, not room and (bool(own) or known.issuperset(paths))
+
+
+def _let_ollama_fetch(
+    context: Context,
+    store: Store,
+    registry: Registry,
+    candidate: Candidate,
+    own: Sequence[ChunkIndex],
+    report: Report,
+    cancel: Cancel,
+) -> ollama_mirrors.Named:
+    """Where nothing of a version is here, Ollama may have been named a place to fetch it from."""
+    names = ollama_mirrors.names_of(context, candidate)
+    if not names or _missing(store, own) != candidate.variant.length_bytes:
+        return ollama_mirrors.Named()
+    paths = [store.blob_path(part.file.digest) for part in candidate.variant.parts]
+    record = _record(context, candidate.selection, paths, registry.identity)
+    return ollama_mirrors.bring(context, names, candidate, record, report, cancel)
+
+
+def _missing(store: Store, indexes: Iterable[ChunkIndex]) -> int:
+    """What of some files is neither here nor in other versions' files, in bytes."""
+    donors = donors_of(store)
+    return sum(bytes_missing(each, store.blob_path(each.file.digest), donors) for each in indexes)
+
+
+@contextmanager
+def _worst_of(named: ollama_mirrors.Named) -> Iterator[None]:
+    """That one mirror lied is worse than that the others don't answer."""
+    try:
+        yield
+    except (TransportError, NotFoundError) as error:
+        if named.lie is not None:
+            raise named.lie from error
+        raise
 
 
 def stream(

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core.errors import NotFoundError, NoTrustedRootError, RollbackError, StoreAccessError, UserInputError
+from bbj_desktop.core.ollama_names import check_ollama_address, is_ollama_address
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.services.registry.client import Registry
 from bbj_desktop.services.registry.known import KnownRegistries, KnownRegistry
@@ -36,7 +37,9 @@ class RegistryView(BaseModel):
 
     @classmethod
     def of(cls, known: KnownRegistry, *, current: bool) -> RegistryView:
-        return cls(address=known.address, identity=known.identity, mirrors=known.mirrors, current=current)
+        return cls(
+            address=known.address, identity=known.identity, mirrors=(*known.mirrors, *known.ollama), current=current
+        )
 
 
 def read_root(path: Path) -> bytes:
@@ -101,6 +104,7 @@ def add_registry(
         identity=description.identity,
         address=address.rstrip("/"),
         mirrors=before.mirrors if before else (),
+        ollama=before.ollama if before else (),
         added_at=context.now(),
     )
     known = _declared(known, before.offline if before else (), known.address, offline=offline)
@@ -143,7 +147,7 @@ def add_mirror(
 
     Args:
         context: Whose registries.
-        address: ``http(s)://…``, ``file://…`` or a folder.
+        address: ``http(s)://…``, ``file://…`` or a folder; or ``ollama://…``, which nobody asks until an install.
         report: Told what is read.
         cancel: Obeyed while reading.
         offline: As in ``add_registry``.
@@ -154,6 +158,8 @@ def add_mirror(
         TrustError: It isn't a mirror of this registry.
         TransportError, NotFoundError: It can't be read.
     """
+    if is_ollama_address(address):
+        return _add_ollama(context, address)
     known, registries = context.known_registry(), KnownRegistries(context.paths.registries)
     address = address.rstrip("/")
     if address in (known.address, *known.mirrors):
@@ -176,15 +182,25 @@ def add_mirror(
     return RegistryView.of(known, current=True)
 
 
+def _add_ollama(context: Context, address: str) -> RegistryView:
+    """A name from which Ollama may pull the bytes of models."""
+    known, address = context.known_registry(), check_ollama_address(address)
+    if address in known.ollama:
+        raise UserInputError(f"{address} is one of the addresses of {known.address} already.")
+    known = known.model_copy(update={"ollama": (*known.ollama, address)})
+    KnownRegistries(context.paths.registries).remember(known)
+    return RegistryView.of(known, current=True)
+
+
 def remove_mirror(context: Context, address: str) -> RegistryView:
     """Doesn't read the registry in use from a mirror any more. Raises NotFoundError, NoTrustedRootError."""
     known, address = context.known_registry(), address.rstrip("/")
-    if address not in known.mirrors:
+    if address not in (*known.mirrors, *known.ollama):
         raise NotFoundError(
             f"{address} is no mirror of {known.address}.", hint="bbj-desktop registry show lists the mirrors."
         )
-    left = tuple(mirror for mirror in known.mirrors if mirror != address)
-    known = known.model_copy(update={"mirrors": left})
+    left = {name: tuple(each for each in getattr(known, name) if each != address) for name in ("mirrors", "ollama")}
+    known = known.model_copy(update=left)
     KnownRegistries(context.paths.registries).remember(known)
     return RegistryView.of(known, current=True)
 

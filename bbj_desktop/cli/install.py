@@ -57,6 +57,7 @@ def plan_view(plan: InstallPlan) -> PlanView:
         refusals=plan.refusals,
         needs=plan.needs,
         ownership=plan.ownership,
+        by_ollama=plan.by_ollama,
     )
 
 
@@ -156,6 +157,10 @@ def _show_plans(screen: Screen, plans: Sequence[InstallPlan], *, explain: bool) 
             if need.path != plan.folder or need.purpose != STORE:
                 needed = f"{format_bytes(need.bytes)} are needed at the peak on the volume of {need.path}"
                 screen.line(f"  {needed} for {need.purpose}; {format_bytes(need.free_bytes)} are free there")
+        for name in plan.by_ollama:
+            screen.line(
+                f"  Ollama fetches {format_bytes(plan.to_fetch_bytes)} itself, as {name}; else our mirrors are asked"
+            )
         if plan.ownership is not None:
             screen.line(f"  {plan.ownership.reason}")
             for reason in plan.ownership.routes if explain else ():

@@ -174,7 +174,7 @@ def _fetch(
 ) -> None:
     parts = urlsplit(address)
     connection, response = _ask(parts.netloc, "GET", parts.path, Range=f"bytes={offset + len(got)}-{end - 1}")
-    with closing(connection):
+    with closing(connection), closing(response):
         if response.status != 206:
             raise PullError(f"{response.status} for a range")
         while not stop.is_set() and (piece := response.read(min(_PIECE_BYTES, end - offset - len(got)))):

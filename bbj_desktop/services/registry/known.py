@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.core.documents import parse_document
-from bbj_desktop.core.errors import NotFoundError, NoTrustedRootError, StoreAccessError
+from bbj_desktop.core.errors import FormatError, NotFoundError, NoTrustedRootError, StoreAccessError, TooNewError
 
 KNOWN_FORMAT = 1
 RECORD = "registry.json"
@@ -28,6 +28,7 @@ class KnownRegistry(BaseModel):
         address: Where it is read from.
         mirrors: Where it is read from, too, in this order.
         offline: Those of them that no network leads to: there ``bundle_expiry`` says what expired metadata means.
+        ollama: Names (``ollama://…``) from which Ollama may pull the bytes of models, never metadata.
         added_at: When the user (or the packaged build) trusted it, UTC.
     """
 
@@ -38,6 +39,7 @@ class KnownRegistry(BaseModel):
     address: str
     mirrors: tuple[str, ...] = ()
     offline: tuple[str, ...] = ()
+    ollama: tuple[str, ...] = ()
     added_at: datetime
 
 
@@ -128,4 +130,15 @@ class KnownRegistries:
 
 
 def _read(record: Path) -> KnownRegistry:
-    return parse_document(KnownRegistry, record.read_bytes(), what=f"registry record ({record})", newest=KNOWN_FORMAT)
+    try:
+        return parse_document(
+            KnownRegistry, record.read_bytes(), what=f"registry record ({record})", newest=KNOWN_FORMAT
+        )
+    except TooNewError:
+        raise
+    except FormatError as error:
+        raise FormatError(
+            error.message,
+            hint="Delete that file and trust the registry again: bbj-desktop registry add ADDRESS. What was verified "
+            "is kept beside it.",
+        ) from error

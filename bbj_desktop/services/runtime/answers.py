@@ -58,6 +58,7 @@ class PullLine(_Said):
 
     status: str | None = None
     digest: str = ""
+    total: int = 0
     completed: int = 0
 
 

@@ -243,7 +243,13 @@ class OllamaRuntime:
         pulls = NamedPulls(self._api, self._notes)
         fetched = pulls.bring(name, files, report, cancel)
         for file in files:
-            if self._taker().hashed(file, report, cancel) is False:
+            right = self._taker().hashed(file, report, cancel)
+            if right is None:
+                pulls.drop(name)
+                raise EngineRefusedError(
+                    f"What Ollama pulled as {name} can't be read here, so that nobody can verify it."
+                )
+            if not right:
                 pulls.drop(name)
                 raise DigestError(
                     f"What Ollama pulled as {name} has the signed name, but not the signed bytes.",
