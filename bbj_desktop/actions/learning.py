@@ -45,7 +45,7 @@ class Learner:
         self._context = context
         self._version = version
         self._runtime = runtime
-        self._machine = ""
+        self._status: RuntimeStatus | None = None
         self._looked = False
 
     def learn(self, statistics: Statistics) -> None:
@@ -56,10 +56,11 @@ class Learner:
             log.warning("an answer wasn't measured: %s", error)
 
     def _measured(self, statistics: Statistics) -> Measurement:
-        if not self._machine:
-            self._machine = machine_of(self._runtime.status())
-        context, name = self._context, self._runtime.name
-        plain = measurement_of(self._version, statistics, at=context.now(), machine=self._machine, engine=name)
+        if self._status is None:
+            self._status = self._runtime.status()
+        context, name, machine = self._context, self._runtime.name, machine_of(self._status)
+        plain = measurement_of(self._version, statistics, at=context.now(), machine=machine, engine=name)
+        plain = plain.model_copy(update={"engine_version": self._status.version or ""})
         if self._looked:
             return plain
         self._looked = True

@@ -23,6 +23,7 @@ def test_an_answer_is_remembered_with_its_figures_and_memory(installed: Call, ol
     (line,) = _lines(data)
     assert line["key"] == "bbj-coder:2026.1-7b-q4_0"
     assert line["answer_tokens"] == 20
+    assert line["engine_version"] == ollama.version
     assert line["decode_tokens_per_s"] == pytest.approx(20)
     assert line["load_s"] == pytest.approx(0.25)
     assert isinstance(line["predicted_bytes"], int)

@@ -212,7 +212,9 @@ def test_a_model_stays_in_memory_as_long_as_it_is_told(target: Target) -> None:
             target.version, ChatRequest(messages=(Message(role="user", content="REM"),), max_tokens=1), Cancel()
         )
     )
-    assert target.version.key in {model.name for model in keeping.running()}
+    (loaded,) = [model for model in keeping.running() if model.name == target.version.key]
+    assert loaded.size_bytes  # what predictions are held against
+    assert loaded.vram_bytes is not None
     keeping.close()
 
 
