@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from bbj_desktop.core.errors import UserInputError
 from trainer.cli.findings import has_error, show_findings
+from trainer.cli.options import path_and_share
 from trainer.cli.screen import Outcome, Screen
 from trainer.data.corpus import DOCUMENT_CHARACTERS, Manifest, Plan, make_corpus
 from trainer.data.fim import FAMILY
@@ -42,7 +43,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PATH=SHARE",
-        type=_general,
+        type=path_and_share,
         help="general code or instructions, and their share of the documents, e.g. general.jsonl=0.1; may be repeated",
     )
     parser.add_argument("--strip-numbers", action="store_true", help="take line numbers off where nothing is lost")
@@ -74,14 +75,6 @@ def run(arguments: argparse.Namespace, screen: Screen) -> Outcome:  # noqa: ARG0
     manifest = make_corpus(arguments.folder, arguments.output, plan, findings.append)
     result = CorpusMade(output=str(arguments.output), manifest=manifest, findings=findings)
     return Outcome(result, lambda screen: _show(screen, result), int(has_error(findings)))
-
-
-def _general(text: str) -> tuple[Path, float]:
-    path, _, share = text.rpartition("=")
-    try:
-        return Path(path), float(share)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be PATH=SHARE, e.g. general.jsonl=0.1, not {text!r}") from None
 
 
 def _show(screen: Screen, result: CorpusMade) -> None:

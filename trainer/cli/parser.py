@@ -25,6 +25,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             "convert": "write the examples in another format",
             "split": "decide which examples train and which are held out",
             "gate": "draw the fixed cases that every release is judged by; show them",
+            "export": "write one side of a split, general examples mixed in",
             "contamination": "find evaluation prompts that the training side knows",
             "synthesize": "ask a model for instructions to real code, for review",
             "corpus": "pack BBj sources for continued pretraining; cut fill-in-the-middle examples",

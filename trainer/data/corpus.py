@@ -16,11 +16,10 @@ from typing import TextIO
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.core.errors import StoreAccessError, UserInputError
-from trainer.data.decoding import HEAD_BYTES, MAX_RECORD_BYTES, LongLine, bounded_lines, decode
 from trainer.data.files import Found, said_by_system, say, walk
 from trainer.data.fim import FimTokens, cuts, fim_tokens
+from trainer.data.general import general_texts
 from trainer.data.mixing import mixed
-from trainer.data.reading import read_examples
 from trainer.data.saving import refuse_existing
 from trainer.data.sources import BBjSource, Counted, read_sources
 
@@ -193,42 +192,9 @@ def _is_plain(source: BBjSource, tokens: FimTokens, found: Found, counted: Count
 def _general(path: Path, tokens: FimTokens, found: Found) -> Iterator[Piece]:
     """Texts of general data: JSON lines with ``text`` or ``content``, examples as chats, other files as they are."""
     for file in walk([path], found):
-        for name, text in _texts(file, found):
+        for name, text in general_texts(file, found):
             if text.strip() and not tokens.occur_in(text):
                 yield Piece(name, text)
-
-
-def _texts(file: Path, found: Found) -> Iterator[tuple[str, str]]:
-    try:
-        with file.open("rb") as stream:
-            head = stream.read(HEAD_BYTES)
-            stream.seek(0)
-            if _row(head.split(b"\n", 1)[0]) is not None:
-                for number, line in enumerate(bounded_lines(stream), start=1):
-                    text = None if isinstance(line, LongLine) else _row(line)
-                    if text is not None:
-                        yield f"{file}:{number}", text
-                return
-            raw = stream.read(MAX_RECORD_BYTES + 1)
-    except OSError as error:
-        say(found, file, "unreadable", f"Can't be read: {said_by_system(error)}.", "Check its permissions.")
-        return
-    if head.lstrip()[:1] in (b"{", b"[") or head.startswith(b"---"):
-        for example in read_examples([file], found):
-            yield example.id, "\n\n".join(each.content for each in example.to_messages() if each.role != "system")
-    elif len(raw) <= MAX_RECORD_BYTES and b"\0" not in raw:
-        yield str(file), decode(raw)[0]
-
-
-def _row(line: bytes) -> str | None:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(record, dict):
-        return None
-    text = record.get("text", record.get("content"))
-    return text if isinstance(text, str) else None
 
 
 def _written(
