@@ -75,6 +75,20 @@ def test_a_damaged_record_is_named(registries: KnownRegistries) -> None:
         registries.all()
 
 
+def test_a_damaged_record_is_deleted_as_its_hint_says_and_the_registry_trusted_again(
+    registries: KnownRegistries,
+) -> None:
+    registries.remember(known("a", "https://one.example"))
+    record = registries.state(known("a", "https://one.example")) / "registry.json"
+    record.write_text("{", encoding="utf-8")
+    with pytest.raises(FormatError) as caught:
+        registries.all()
+    assert "registry add" in caught.value.hint
+    record.unlink()
+    registries.remember(known("a", "https://one.example"))
+    assert registries.choose(None).address == "https://one.example"
+
+
 def test_a_record_of_a_newer_program_says_so(registries: KnownRegistries) -> None:
     one = known("a", "https://one.example")
     registries.remember(one)
