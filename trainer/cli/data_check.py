@@ -13,6 +13,8 @@ from trainer.cli.screen import Outcome, Screen, examples_text
 from trainer.data.checking import CheckedData, CheckSettings, check_data
 from trainer.data.checks.whole import LEAST_IN_CELL
 from trainer.data.finding import Finding
+from trainer.data.page import write_page
+from trainer.data.saving import refuse_existing
 
 _KINDS_OF_SEVERITY = {"error": "error", "warning": "warning", "info": "remark"}
 
@@ -25,7 +27,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("path", nargs="+", metavar="PATH", type=Path, help="files and folders")
     add_labels_argument(parser)
-    parser.add_argument("--html", metavar="FILE", type=Path, help="write a page with plots, too; replaces an older one")
+    parser.add_argument("--html", metavar="FILE", type=Path, help="write a page with plots, too: a new file")
     parser.add_argument(
         "--tokenizer",
         metavar="FILE",
@@ -48,6 +50,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> Outcome:  # noqa: ARG0
     """Checks and reports."""
     if arguments.max_seq_length < 1:
         raise UserInputError(f"--max-seq-length {arguments.max_seq_length} is no length.", hint="Take e.g. 1024.")
+    if arguments.html is not None:
+        refuse_existing(arguments.html)
     settings = CheckSettings(
         labels=arguments.labels,
         tokenizer=arguments.tokenizer,
@@ -56,6 +60,8 @@ def run(arguments: argparse.Namespace, screen: Screen) -> Outcome:  # noqa: ARG0
         compiler=None if arguments.no_compiler else find_compiler(arguments.compiler),
     )
     checked = check_data(arguments.path, settings)
+    if arguments.html is not None:
+        write_page(arguments.html, checked, least_in_cell=arguments.least_in_cell)
     return Outcome(checked, lambda screen: _show(screen, checked, all_of_them=arguments.all), int(checked.errors > 0))
 
 
@@ -78,7 +84,7 @@ def _show(screen: Screen, checked: CheckedData, *, all_of_them: bool) -> None:
         for each in checked.kinds
     ]
     screen.table(("SEVERITY", "PROBLEM", "COUNT", "FIRST"), rows, right=frozenset({2}))
-    screen.line(f"{checked.errors:,} errors, {checked.warnings:,} warnings, {checked.remarks:,} remarks")
+    screen.line(_totals(checked))
     screen.line("--all lists each with what to do, --json too, --html FILE writes a page.")
 
 
@@ -91,3 +97,9 @@ def _judged(checked: CheckedData) -> str:
 def _first(findings: list[Finding], code: str) -> str:
     first = next(each for each in findings if each.code == code)
     return f"{first.where}: {first.message}" if first.where else first.message
+
+
+def _totals(checked: CheckedData) -> str:
+    """``1 error, 2 warnings, 0 remarks``."""
+    counts = {"error": checked.errors, "warning": checked.warnings, "remark": checked.remarks}
+    return ", ".join(f"{count:,} {name}{'' if count == 1 else 's'}" for name, count in counts.items())
