@@ -16,7 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 _ROOT = Path(__file__).resolve().parent.parent
 _NOUNS = ("customer", "order", "invoice", "item", "stock", "price", "tax", "report", "user", "window", "button", "grid")
@@ -33,16 +36,26 @@ def main() -> int:
         data.write_text("".join(f"{json.dumps(row)}\n" for row in rows(count)), encoding="utf-8")
         command = [sys.executable, "-m", "trainer", "data", "check", str(data), "--no-compiler"]
         begun = time.perf_counter()
-        ended = subprocess.run(command, cwd=_ROOT, check=False, capture_output=True, text=True)
+        with subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True) as process:
+            most_bytes = watched(process)
+            print(process.communicate()[0])
         seconds = time.perf_counter() - begun
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        print(ended.stdout, ended.stderr)
         size = data.stat().st_size / 1e6
     cpu = used.ru_utime + used.ru_stime
-    print(
-        f"{count:,} examples ({size:.0f} MB): {seconds:.1f} s, processor {cpu:.1f} s, {used.ru_maxrss / 1024:.0f} MiB"
-    )
-    return ended.returncode if ended.returncode > 1 else 0
+    print(f"{count:,} examples ({size:.0f} MB): {seconds:.1f} s, processor {cpu:.1f} s, {most_bytes / 2**20:.0f} MiB")
+    return process.returncode if process.returncode > 1 else 0
+
+
+def watched(process: subprocess.Popen[str]) -> int:
+    """The most memory, in bytes, that a process and its children had at once, looked at ten times a second."""
+    most = 0
+    while process.poll() is None:
+        with suppress(psutil.Error):
+            family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+            most = max(most, sum(each.memory_info().rss for each in family))
+        time.sleep(0.1)
+    return most
 
 
 def rows(count: int) -> list[dict[str, object]]:
@@ -56,6 +69,8 @@ def rows(count: int) -> list[dict[str, object]]:
         question = f"Write code number {number} that {_words(chance, 12)} for the {chance.choice(_NOUNS)}."
         made.append(
             {
+                "type": "completion",
+                "generation": "bbj-gui",
                 "messages": [
                     {"role": "system", "content": "You are an expert BBj programmer."},
                     {"role": "user", "content": question},
@@ -63,7 +78,7 @@ def rows(count: int) -> list[dict[str, object]]:
                         "role": "assistant",
                         "content": f"{_words(chance, 20)}.\n\n```bbj\n{_code(chance)}\n```\n\n{_words(chance, 15)}.",
                     },
-                ]
+                ],
             }
         )
     return made

@@ -34,7 +34,7 @@ _NO_HOST = re.compile(
 )
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 _PHONE = re.compile(
-    r"(?<![\w.+])(?:\+[1-9]\d{0,2}|00[1-9]\d)[ /.-]?(?:\(0?\d{1,5}\)|\d{1,5})(?:[ /.-]?\d{2,}){2,}(?![\w.])"
+    r"(?<![\w.+])(?<!\d )(?:\+[1-9]\d{0,2}|00[1-9]\d)[ /.-]?(?:\(0?\d{1,5}\)|\d{1,5})(?:[ /.-]?\d{2,}){2,}(?![\w.])"
     r"|(?<![\w.])\(\d{3}\) ?\d{3}-\d{4}\b"
 )
 _INVENTED_PHONE = re.compile(r"555|(\d)\1{4}|0123456|1234567")
@@ -76,7 +76,8 @@ def _looks_random(value: str) -> bool:
 def _mail(text: str) -> str:
     if "@" not in text:
         return ""
-    return next((match[0] for match in _MAIL.finditer(text) if not _NO_HOST.match(match["host"])), "")
+    addresses = _MAIL.finditer(_IN_ADDRESS.sub("", text))
+    return next((match[0] for match in addresses if not _NO_HOST.match(match["host"])), "")
 
 
 def _iban(text: str) -> str:
