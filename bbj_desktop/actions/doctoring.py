@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from pydantic import BaseModel, ConfigDict
 
+from bbj_desktop.actions.checking import NO_COMPILER, compiler_for
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import find_drift
 from bbj_desktop.actions.finding import Finding, State
@@ -56,6 +57,7 @@ def diagnose(context: Context, report: Report, cancel: Cancel, *, online: bool =
         ("store", lambda: _store(context)),
         ("runtime", lambda: _runtimes(context, profile)),
         ("models", lambda: _models(context)),
+        ("compiler", lambda: _compiler(context)),
     )
     for area, part in parts:
         cancel.check()
@@ -153,3 +155,16 @@ def _models(context: Context) -> Iterator[Finding]:
     for drift in find_drift(context, versions):
         hint = f"To put it right: bbj-desktop repair {drift.version}" if drift.mendable else ""
         yield Finding(area="models", state="warning", text=drift.text, hint=hint)
+
+
+def _compiler(context: Context) -> Iterator[Finding]:
+    found = compiler_for(context.settings.values)
+    if found is not None:
+        yield Finding(area="compiler", state="ok", text=f"{found.program}, by {found.origin}")
+        return
+    yield Finding(
+        area="compiler",
+        state="note",
+        text=f"{NO_COMPILER} Generated code isn't judged.",
+        hint="Set compiler to the folder of a BBj installation, where there is one.",
+    )

@@ -13,7 +13,8 @@ class Finding(BaseModel):
     """One line of a diagnosis.
 
     Attributes:
-        area: ``machine``, ``registry``, ``network``, ``store``, ``runtime`` or ``models``.
+        area: ``machine``, ``registry``, ``network``, ``store``, ``runtime``, ``models`` or
+            ``compiler``.
         hint: What to do; empty when there is nothing to do.
     """
 

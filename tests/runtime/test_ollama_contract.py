@@ -18,6 +18,7 @@ from bbj_desktop.core.progress import Cancel, Event, Transfer, silent
 from bbj_desktop.core.release import Prompt
 from bbj_desktop.core.routes import Route
 from bbj_desktop.core.versions import InstalledVersion
+from bbj_desktop.services.ide_probe import Address, try_out
 from bbj_desktop.services.runtime.ollama import OllamaRuntime
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
 from tests.fakes.installed import GO_TEMPLATE, JINJA_TEMPLATE, installed
@@ -299,3 +300,13 @@ def test_a_changed_tag_is_made_anew(target: Target) -> None:
     shown = target.api.show(target.version.key)
     assert shown is not None
     assert shown["system"] == target.version.release.prompt.system
+
+
+@pytest.mark.skipif(not REAL, reason="needs a real Ollama: BBJ_TEST_OLLAMA=http://host:port")
+def test_what_an_ide_asks_is_answered_or_refused_in_a_form_that_we_read(target: Target) -> None:
+    target.runtime.register(target.version, silent, Cancel())
+    address = Address(target.version.key, f"{REAL}/v1", REAL)
+    tried = {each.ability: each for each in try_out(address, completes=False, cancel=Cancel())}
+    assert [tried[name].reason for name in ("chat", "streamed chat")] == ["", ""]
+    assert "insert" in tried["completion with suffix"].reason  # a chat release has no .Suffix
+    assert all(each.works or each.reason for each in tried.values())
