@@ -105,7 +105,7 @@ def _turn(session: Session, conversation: Conversation, question: str) -> int:
 
 def _room_line(room: Room) -> str:
     left = f"{room.left_tokens:,} of {room.context_length:,} tokens"
-    return f"Room for {left}." if room.exact else f"Room for about {left} (estimated: its tokenizer isn't here)."
+    return f"Room for {left}." if room.exact else f"Room for about {left} (estimated)."
 
 
 def _answer_as_wanted(session: Session, conversation: Conversation, question: str, cancel: Cancel) -> AskResult:

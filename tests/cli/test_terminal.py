@@ -123,6 +123,14 @@ def test_a_fingerprint_that_is_not_the_one_given_trusts_nothing(call: Call, publ
     assert call("registry", "show", "--json").result["registries"] == []
 
 
+def test_a_chat_says_how_much_room_is_left_when_it_gets_little(installed: Call, ollama: FakeOllama) -> None:
+    assert installed("versions").code == 0
+    ollama.answer = ["a long answer " * 2000]
+    _code, shown = at_terminal("chat", typed="Hello?\n/reset\nHello?\n/quit\n")
+    assert "Room for about" in shown
+    assert shown.count("Room for about 0 of 2,048 tokens (estimated). /reset begins anew.") == 2
+
+
 def test_a_chat_greets_answers_and_leaves_with_quit(installed: Call) -> None:
     assert installed("versions").code == 0
     code, shown = at_terminal("chat", typed="Hello?\n/quit\n")
