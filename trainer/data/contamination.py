@@ -92,18 +92,16 @@ def find_contacts(prompts: Iterable[Prompt], training: Iterable[Example]) -> lis
         The strongest likeness of each pair, in the order of the prompts.
     """
     asked = {each.id: each for each in prompts if each.text.strip()}
-    plain = {each: _normalised(prompt.text) for each, prompt in asked.items()}
+    lookup = _Lookup(asked.values())
     contacts: list[Contact] = []
     index = SimilarityIndex()
     measured = {f"? {each}": shingles(prompt.text) for each, prompt in asked.items()}
     for example in training:
         question, whole = prompt_text(example), content_text(example)
-        plain_question, plain_whole = _normalised(question), _normalised(whole)
-        for name, prompt in asked.items():
-            if _within(plain[name], plain_question, plain_whole):
-                exact = _same(prompt.text, question) or prompt.text.strip() in whole
-                likeness: Likeness = "exact" if exact else "normalised"
-                contacts.append(Contact(prompt=name, example_id=example.id, likeness=likeness))
+        for name in lookup.within(question, whole):
+            text = asked[name].text.strip()
+            likeness: Likeness = "exact" if text == question.strip() or text in whole else "normalised"
+            contacts.append(Contact(prompt=name, example_id=example.id, likeness=likeness))
         measured[f"= {example.id}"] = shingles(question)
     for name, found in measured.items():
         if len(found):
@@ -144,14 +142,30 @@ def _prompt(line: bytes) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _same(one: str, other: str) -> bool:
-    return one.strip() == other.strip()
+class _Lookup:
+    """Finds prompts in texts by their words alone. The first words of a prompt lead to it: the time doesn't grow with the
+    number of prompts."""
+
+    def __init__(self, prompts: Iterable[Prompt]) -> None:
+        self._whole: dict[tuple[str, ...], list[str]] = {}
+        self._by_start: dict[tuple[str, ...], list[tuple[str, list[str]]]] = {}
+        for each in prompts:
+            words = _words(each.text)
+            if words:
+                self._whole.setdefault(tuple(words), []).append(each.id)
+            if len(words) >= _LEAST_WORDS:
+                self._by_start.setdefault(tuple(words[:_LEAST_WORDS]), []).append((each.id, words))
+
+    def within(self, question: str, whole: str) -> list[str]:
+        """Ids of the prompts that are the question, or stand in the whole text."""
+        found = dict.fromkeys(self._whole.get(tuple(_words(question)), ()))
+        words = _words(whole)
+        for place in range(len(words) - _LEAST_WORDS + 1):
+            for name, wanted in self._by_start.get(tuple(words[place : place + _LEAST_WORDS]), ()):
+                if words[place : place + len(wanted)] == wanted:
+                    found[name] = None
+        return list(found)
 
 
-def _normalised(text: str) -> str:
-    """Words alone, in lower case, with a blank at both ends."""
-    return f" {' '.join(_WORD.findall(text.lower()))} "
-
-
-def _within(prompt: str, question: str, whole: str) -> bool:
-    return prompt == question or (prompt.count(" ") > _LEAST_WORDS and prompt in whole)
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
