@@ -267,6 +267,7 @@ def test_the_diagnosis_covers_every_area(context: Context) -> None:
         "machine",
         "registry",
         "network",
+        "compiler",
         "store",
         "runtime",
         "models",

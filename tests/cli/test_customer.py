@@ -284,7 +284,8 @@ def test_doctor_finds_everything_in_order(installed: Call) -> None:
     called = installed("doctor", "--json")
     result = DoctorResult.model_validate(called.result)
     assert called.code == 0
-    assert {finding.area for finding in result.findings} == {"machine", "registry", "store", "runtime", "models"}
+    areas = {finding.area for finding in result.findings}
+    assert areas == {"machine", "registry", "store", "runtime", "models", "compiler"}
 
 
 def test_doctor_ends_with_1_when_something_is_broken(installed: Call, ollama: FakeOllama) -> None:
