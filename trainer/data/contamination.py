@@ -143,8 +143,10 @@ def _prompt(line: bytes) -> str | None:
 
 
 class _Lookup:
-    """Finds prompts in texts by their words alone. The first words of a prompt lead to it: the time doesn't grow with the
-    number of prompts."""
+    """Finds prompts in texts by their words alone.
+
+    The first words of a prompt lead to it, so that the time doesn't grow with the number of prompts.
+    """
 
     def __init__(self, prompts: Iterable[Prompt]) -> None:
         self._whole: dict[tuple[str, ...], list[str]] = {}
