@@ -93,9 +93,9 @@ def adopt(context: Context, store: Store, candidate: Candidate) -> bool:
         if ours.exists():
             continue
         try:
-            if theirs is None or theirs.stat().st_uid != store.root.stat().st_uid:
-                return False
             Disk().make_folder(ours.parent)
+            if theirs is None or theirs.stat().st_uid != ours.parent.stat().st_uid:
+                return False
             os.link(theirs, ours)
         except OSError:
             return False

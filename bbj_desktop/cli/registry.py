@@ -29,6 +29,7 @@ from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.cli.signing import keys_of, passphrase_of, place, show_stage, stage_of, terms_of
 from bbj_desktop.cli.trusting import show_root, trust
 from bbj_desktop.core.errors import UserInputError
+from bbj_desktop.core.ollama_names import is_ollama_address
 from bbj_desktop.core.release import Release, Role, TierTable
 from bbj_desktop.services.configuration import full_address
 from bbj_desktop.services.registry.findings import StageView
@@ -96,8 +97,12 @@ def remove_mirror(session: Session) -> Outcome:
 
 
 def _show_mirrors(screen: Screen, view: RegistryView) -> None:
-    others = f", else from {', '.join(view.mirrors)}" if view.mirrors else " alone"
+    read = [each for each in view.mirrors if not is_ollama_address(each)]
+    others = f", else from {', '.join(read)}" if read else " alone"
     screen.line(f"The registry is read from {view.address}{others}.")
+    for name in view.mirrors:
+        if is_ollama_address(name):
+            screen.line(f"At an install Ollama may fetch models itself from {name}.")
 
 
 def create(session: Session) -> Outcome:

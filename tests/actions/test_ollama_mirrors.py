@@ -104,7 +104,11 @@ def test_the_file_is_kept_once(context: Context, fake: FakeOllama, library: Olla
     version = install(context).version
     assert fake.folder is not None
     blob = fake.folder / "blobs" / version.variant.file.digest.replace(":", "-")
+    assert version.path == context.open_store().blob_path(version.variant.file.digest)
     assert version.path.samefile(blob)
+    registration = version.registration("ollama")
+    assert registration is not None
+    assert registration.route == "link"
 
 
 def test_another_users_ollama_keeps_what_it_fetched(
