@@ -263,7 +263,7 @@ def _content(chosen: Chosen) -> BundleContent:
     return BundleContent(
         name=version_key_of(release, variant.quantisation),
         digest=variant.own_file.digest,
-        length_bytes=variant.file.length_bytes,
+        length_bytes=variant.own_file.length_bytes,
     )
 
 
