@@ -118,7 +118,7 @@ def _plan(context: Context, store: Store, candidate: Candidate, indexes: Sequenc
             bytes_missing(each, store.blob_path(each.file.digest), donors) for each in own if each.file not in there
         )
         room = 0
-    status = context.runtime(candidate.runtime).status()
+    status = _status_of(context, candidate)
     warnings = [reason.text for reason in candidate.reasons if reason.kind is ReasonKind.WARNING]
     return InstallPlan(
         candidate=candidate,
@@ -157,6 +157,17 @@ def _lying_elsewhere(store: Store) -> set[FileReference]:
 def _room(store: Store, indexes: Iterable[ChunkIndex]) -> int:
     """What files that no shared store has take on the store's volume, in bytes."""
     return sum(bytes_missing(index, store.blob_path(index.file.digest)) for index in indexes)
+
+
+def _status_of(context: Context, candidate: Candidate) -> RuntimeStatus:
+    """With Ollama's models folder as it was found: the process or service says that better than our environment."""
+    from bbj_desktop.services.runtime.ollama import OllamaRuntime
+
+    runtime = context.runtime(candidate.runtime)
+    status = runtime.status()
+    if isinstance(runtime, OllamaRuntime) and status.local and runtime.models_folder is not None:
+        return status.model_copy(update={"models_folder": runtime.models_folder})
+    return status
 
 
 def _needs(
@@ -221,7 +232,7 @@ def _bring(
         room = 0 if streams else room
         store.check_space(room)
         if not force:  # what Ollama's copies take is known less surely than what our file takes
-            check_needs(_needs(store, candidate, room, context.runtime(candidate.runtime).status(), route))
+            check_needs(_needs(store, candidate, room, _status_of(context, candidate), route))
         known = {path for version in store.versions() for _, path in version.files}
         named = _let_ollama_fetch(context, store, registry, candidate, own, report, cancel)
         with _worst_of(named):

@@ -14,6 +14,7 @@ from bbj_desktop.actions.context import Context
 from bbj_desktop.core.errors import DigestError, EngineCrashedError
 from bbj_desktop.core.ownership import OwnershipKind
 from bbj_desktop.core.progress import Cancel, silent
+from bbj_desktop.services.runtime.ollama import OllamaRuntime
 from tests.actions.conftest import CHAT, install
 from tests.fakes.ollama import FakeOllama, Fault
 from tests.fakes.published import Publication, customer, trust
@@ -56,6 +57,18 @@ def test_the_plan_says_that_no_copy_is_kept(context: Context) -> None:
     assert plan.disk_bytes == 0
     assert plan.to_fetch_bytes == plan.candidate.variant.length_bytes
     assert any(each.startswith("not link: ") for each in plan.ownership.routes)
+
+
+def test_the_room_is_looked_for_where_ollama_really_keeps_its_models(
+    context: Context, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = context.runtime("ollama")
+    assert isinstance(found, OllamaRuntime)
+    assert found.models_folder == models
+    monkeypatch.setattr("bbj_desktop.services.runtime.ollama.models_folder", lambda _: models.parent / "not there")
+    recommended = recommending.recommend(context, CHAT, silent, Cancel())
+    plan = installing.plan_install(context, recommending.choose(recommended, CHAT), Cancel())
+    assert not any("not there" in str(need.path) for need in plan.needs)
 
 
 def test_the_model_is_written_once_and_lies_with_ollama_only(context: Context, service: FakeOllama) -> None:

@@ -157,6 +157,11 @@ class OllamaRuntime:
         facts = self._place.facts(self._usable_version(), store, adapter=adapter, file_here=file_here, streams=streams)
         return choose_route(facts)
 
+    @property
+    def models_folder(self) -> Path | None:
+        """Where the local Ollama keeps its models, as it was found; None where that can't be looked at."""
+        return self._place.models
+
     def blob_path(self, digest: str) -> Path | None:
         """Where the local Ollama keeps a blob; None where its folder can't be looked at."""
         models = self._place.models
