@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.errors import NoSpaceError
 from bbj_desktop.core.ownership import Ownership
+from bbj_desktop.core.routes import SMALL_PARTS, Route
 from bbj_desktop.core.units import format_bytes
 from bbj_desktop.services.store.disk import Disk, existing_folder
 
@@ -56,6 +57,8 @@ def needs_of(
         StoreAccessError: A folder can't be looked at.
     """
     copies = 0 if registered or not ownership.here else length_bytes * ownership.copies
+    if copies and ownership.route in (Route.STREAM, Route.PULL):  # the release's texts come beside the file
+        copies += int(length_bytes * SMALL_PARTS)
     ours = _need(store, missing_bytes, STORE)
     if not copies or status.models_folder is None:
         return (ours,)

@@ -13,7 +13,7 @@ from bbj_desktop.actions.installing import InstallPlan
 from bbj_desktop.actions.space import BOTH, OLLAMA, STORE, VolumeNeed, check_needs, needs_of
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.errors import NoSpaceError
-from bbj_desktop.core.ownership import decide_ownership
+from bbj_desktop.core.ownership import Ownership, OwnershipKind, decide_ownership
 from bbj_desktop.core.progress import Cancel, silent
 from tests.actions.conftest import CHAT, install
 from tests.fakes.ollama import FakeOllama
@@ -75,7 +75,8 @@ def test_the_plan_tells_every_copy_and_whose_the_bytes_are(context: Context) -> 
     found = plan(context)
     length = found.candidate.variant.file.length_bytes
     assert found.ownership is not None
-    assert sum(need.bytes for need in found.needs) == length * (1 + found.ownership.copies)
+    texts = int(0.02 * length)  # beside the copy that Ollama pulls
+    assert sum(need.bytes for need in found.needs) == length * (1 + found.ownership.copies) + texts
     install(context)
     assert sum(need.bytes for need in plan(context).needs) == 0
 
@@ -94,3 +95,10 @@ def test_no_byte_is_fetched_for_copies_that_find_no_room(
     assert ollama.models == {}
     digest = found.candidate.variant.file.digest.removeprefix("sha256:")
     assert not [request.path for request in server.requests if request.path.endswith(digest)]
+
+
+@pytest.mark.parametrize("route", ["stream", "pull"])
+def test_the_texts_that_come_beside_the_file_have_room_too(tmp_path: Path, route: str) -> None:
+    ownership = Ownership(kind=OwnershipKind.OLLAMAS, copies=1, reason="", route=route)
+    (need,) = needs_of(tmp_path, 0, status(tmp_path), ownership, LENGTH, registered=False)
+    assert need.bytes == LENGTH + int(LENGTH * 0.02)
