@@ -228,7 +228,7 @@ def test_the_command_says_what_became_of_the_files(
     assert main(["data", "corpus", str(folder), "--output", str(output), "--fim", "2", "--strip-numbers"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("5 sources, ")
-    assert "  line numbers taken off 1 sources" in lines
+    assert "  line numbers taken off 1 source" in lines
     assert any(line.startswith("  left out: configuration 1, duplicate 1, empty 1") for line in lines)
     assert sorted(path.name for path in output.iterdir()) == ["documents.jsonl", "fim.jsonl", "manifest.json"]
 

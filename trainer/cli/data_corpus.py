@@ -80,14 +80,19 @@ def run(arguments: argparse.Namespace, screen: Screen) -> Outcome:  # noqa: ARG0
 def _show(screen: Screen, result: CorpusMade) -> None:
     made = result.manifest
     total = sum(made.documents.values())
-    screen.line(f"{made.sources:,} sources, {made.characters:,} characters, in {total:,} documents: {result.output}")
+    sources, documents = _count(made.sources, "source"), _count(total, "document")
+    screen.line(f"{sources}, {made.characters:,} characters, in {documents}: {result.output}")
     for name, count in sorted(made.documents.items()):
-        screen.line(f"  {name}: {count:,} documents ({count / total:.1%})")
+        screen.line(f"  {name}: {_count(count, 'document')} ({count / total:.1%})")
     if made.fim:
         screen.line("  fill-in-the-middle: " + ", ".join(f"{kind} {count:,}" for kind, count in made.fim.items()))
     if made.stripped:
-        screen.line(f"  line numbers taken off {made.stripped:,} sources")
+        screen.line(f"  line numbers taken off {_count(made.stripped, 'source')}")
     if made.left_out:
         screen.line("  left out: " + ", ".join(f"{why} {count:,}" for why, count in made.left_out.items()))
     screen.line("  encodings: " + ", ".join(f"{name} {count:,}" for name, count in made.encodings.items()))
     show_findings(screen, result.findings)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
