@@ -14,7 +14,7 @@ from bbj_desktop.actions.installing import Installed
 from bbj_desktop.cli.install import installed_view, show_installed
 from bbj_desktop.cli.naming import parse_name
 from bbj_desktop.cli.recommend import wishes_of
-from bbj_desktop.cli.results import BundleExportResult, BundleImportResult
+from bbj_desktop.cli.results.bundles import BundleExportResult, BundleImportResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.cli.trusting import agree, with_registry

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from bbj_desktop.actions.checking import MENDING_ATTEMPTS, ask_until_it_compiles, check_answer, compiler_for
-from bbj_desktop.cli.results import AskResult
+from bbj_desktop.cli.results.answers import AskResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Session
 from bbj_desktop.core.compiling import CheckedAnswer, CheckedBlock, Verdict

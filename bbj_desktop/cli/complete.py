@@ -13,7 +13,7 @@ from bbj_desktop.actions.versions import list_versions
 from bbj_desktop.cli.describe import statistics_line
 from bbj_desktop.cli.naming import find_installed
 from bbj_desktop.cli.ollama import offer_ollama
-from bbj_desktop.cli.results import CompleteResult
+from bbj_desktop.cli.results.answers import CompleteResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.chat import ChatEvent, Delta, Finished, Statistics

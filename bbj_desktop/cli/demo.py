@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bbj_desktop.actions.demo import run_demo
 from bbj_desktop.cli.describe import statistics_line
-from bbj_desktop.cli.results import DemoView
+from bbj_desktop.cli.results.answers import DemoView
 from bbj_desktop.cli.session import Outcome, Session
 
 

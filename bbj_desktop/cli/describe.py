@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bbj_desktop.cli.results import CandidateView, VersionView
+from bbj_desktop.cli.results.recommending import CandidateView
+from bbj_desktop.cli.results.views import VersionView
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.core.chat import Statistics
 from bbj_desktop.core.hardware import GpuKind, HardwareProfile

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bbj_desktop.actions.engine import EngineStatus, engine_logs, engine_status, stop_engine
-from bbj_desktop.cli.results import EngineLogsResult, EngineStatusResult, EngineStopResult
+from bbj_desktop.cli.results.engine import EngineLogsResult, EngineStatusResult, EngineStopResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 

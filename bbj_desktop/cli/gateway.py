@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bbj_desktop.actions.gateway import GatewayStatus, gateway_access, gateway_status, start_gateway, stop_gateway
-from bbj_desktop.cli.results import GatewayResult, GatewayStopResult
+from bbj_desktop.cli.results.engine import GatewayResult, GatewayStopResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 

@@ -14,7 +14,7 @@ from bbj_desktop.actions.ide import (
     try_out_models,
     undo_continue,
 )
-from bbj_desktop.cli.results import IdeApplyResult, IdeShowResult, IdeTestResult, IdeUndoResult
+from bbj_desktop.cli.results.ide import IdeApplyResult, IdeShowResult, IdeTestResult, IdeUndoResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 

@@ -13,7 +13,9 @@ from bbj_desktop.cli.describe import ROLE_NAMES, show_candidate
 from bbj_desktop.cli.naming import parse_name
 from bbj_desktop.cli.ollama import offer_ollama
 from bbj_desktop.cli.recommend import wishes_of
-from bbj_desktop.cli.results import CandidateView, InstalledView, InstallResult, PlanView, VersionView
+from bbj_desktop.cli.results.installing import InstalledView, InstallResult, PlanView
+from bbj_desktop.cli.results.recommending import CandidateView
+from bbj_desktop.cli.results.views import VersionView
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.cli.trusting import with_registry

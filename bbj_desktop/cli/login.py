@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 
 from bbj_desktop.actions import login as logins
-from bbj_desktop.cli.results import RegistryLoginResult, RegistryLogoutResult
+from bbj_desktop.cli.results.registries import RegistryLoginResult, RegistryLogoutResult
 from bbj_desktop.cli.session import Outcome, Session
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bbj_desktop.actions.doctoring import Diagnosis, diagnose
 from bbj_desktop.actions.reporting import ReportFile, collect_report
-from bbj_desktop.cli.results import DoctorResult
+from bbj_desktop.cli.results.machine import DoctorResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.units import format_bytes

@@ -18,7 +18,7 @@ from bbj_desktop.actions.generating import (
     lines_of,
     validate_code,
 )
-from bbj_desktop.cli.results import McpResult, ValidatedCode
+from bbj_desktop.cli.results.answers import McpResult, ValidatedCode
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.errors import BBjDesktopError, Cancelled, EngineMissingError, UserInputError
 from bbj_desktop.core.progress import Cancel

@@ -12,13 +12,8 @@ from bbj_desktop.actions.ollama import (
     start_ollama,
     stop_ollama,
 )
-from bbj_desktop.cli.results import (
-    ConnectResult,
-    OllamaStartResult,
-    OllamaStatusResult,
-    OllamaStopResult,
-    VersionView,
-)
+from bbj_desktop.cli.results.ollama import ConnectResult, OllamaStartResult, OllamaStatusResult, OllamaStopResult
+from bbj_desktop.cli.results.views import VersionView
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.errors import Cancelled

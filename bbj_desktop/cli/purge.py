@@ -6,7 +6,7 @@ from functools import partial
 
 from bbj_desktop.actions import purging
 from bbj_desktop.actions.purging import Ours
-from bbj_desktop.cli.results import PurgeResult
+from bbj_desktop.cli.results.purging import PurgeResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.errors import EngineError

@@ -8,7 +8,7 @@ from pathlib import Path
 from bbj_desktop.actions import machine, recommending
 from bbj_desktop.actions.recommending import Recommended
 from bbj_desktop.cli.describe import ROLE_NAMES, candidate_table, machine_line, show_candidate, show_reasons
-from bbj_desktop.cli.results import CandidateView, RecommendResult, RoleView
+from bbj_desktop.cli.results.recommending import CandidateView, RecommendResult, RoleView
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.cli.trusting import with_registry

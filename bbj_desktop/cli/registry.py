@@ -12,18 +12,20 @@ from bbj_desktop.actions.publishing import ReleaseName
 from bbj_desktop.actions.registering import RegistryView
 from bbj_desktop.cli.bundle import parse_size
 from bbj_desktop.cli.naming import parse_name
-from bbj_desktop.cli.results import (
-    RegistryAddResult,
+from bbj_desktop.cli.results.publishing import (
     RegistryCreateResult,
-    RegistryForgetResult,
-    RegistryMirrorResult,
     RegistryRefreshResult,
     RegistryReleaseResult,
+    RegistryWithdrawResult,
+)
+from bbj_desktop.cli.results.registries import (
+    RegistryAddResult,
+    RegistryForgetResult,
+    RegistryMirrorResult,
     RegistryRootResult,
     RegistryShowResult,
-    RegistryWithdrawResult,
-    ReleaseView,
 )
+from bbj_desktop.cli.results.views import ReleaseView
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.cli.signing import keys_of, passphrase_of, place, show_stage, stage_of, terms_of

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from bbj_desktop.actions import repairing, versions
 from bbj_desktop.cli.naming import find_installed
-from bbj_desktop.cli.results import RepairResult, VerifyResult, VersionView
+from bbj_desktop.cli.results.versions import RepairResult, VerifyResult
+from bbj_desktop.cli.results.views import VersionView
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.units import format_bytes, format_seconds

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bbj_desktop.actions.checking import check_answer, compiler_for
 from bbj_desktop.actions.field_report import field_report
-from bbj_desktop.cli.results import FieldReportResult
+from bbj_desktop.cli.results.answers import FieldReportResult
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.errors import NotFoundError, StoreAccessError, UserInputError
 from bbj_desktop.services.redacting import Redactor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bbj_desktop.cli.results import SettingsResult, SettingView
+from bbj_desktop.cli.results.settings import SettingsResult, SettingView
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.settings import SETTINGS, ResolvedSettings, as_text

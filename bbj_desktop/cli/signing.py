@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bbj_desktop.actions import publishing, registering
 from bbj_desktop.actions.publishing import KeyChange
-from bbj_desktop.cli.results import (
+from bbj_desktop.cli.results.publishing import (
     RegistryKeyResult,
     RegistryMergeResult,
     RegistryPublishStagedResult,

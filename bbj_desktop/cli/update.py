@@ -8,7 +8,8 @@ from functools import partial
 from bbj_desktop.actions import updating
 from bbj_desktop.actions.updating import Update, UpdateCheck
 from bbj_desktop.cli.install import bytes_of, installed_view, show_installed
-from bbj_desktop.cli.results import InstalledView, ReleaseView, UpdateResult, UpdateView, VersionView, WithdrawnView
+from bbj_desktop.cli.results.installing import InstalledView, UpdateResult, UpdateView, WithdrawnView
+from bbj_desktop.cli.results.views import ReleaseView, VersionView
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.cli.trusting import with_registry

@@ -7,7 +7,7 @@ from bbj_desktop.actions.drifting import drift_or_none
 from bbj_desktop.actions.learning import measured_here
 from bbj_desktop.cli.describe import version_table
 from bbj_desktop.cli.naming import find_installed
-from bbj_desktop.cli.results import (
+from bbj_desktop.cli.results.versions import (
     ActivateResult,
     PinResult,
     RebuildResult,
@@ -15,8 +15,8 @@ from bbj_desktop.cli.results import (
     RemoveResult,
     RollbackResult,
     VersionsResult,
-    VersionView,
 )
+from bbj_desktop.cli.results.views import VersionView
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.units import format_bytes

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from bbj_desktop.actions.demo import make_draft, packaged_model
-from bbj_desktop.cli.results import AskResult, InstallResult, RollbackResult, UpdateResult
+from bbj_desktop.cli.results.answers import AskResult
+from bbj_desktop.cli.results.installing import InstallResult, UpdateResult
+from bbj_desktop.cli.results.versions import RollbackResult
 from tests.cli.conftest import Call
 from tests.fakes.adapters import adapter_gguf
 from tests.fakes.published import PASSPHRASE, Publication

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from bbj_desktop.cli.bundle import EXIT_INCOMPLETE, parse_size
-from bbj_desktop.cli.results import BundleExportResult, BundleImportResult, UpdateResult, VersionsResult
+from bbj_desktop.cli.results.bundles import BundleExportResult, BundleImportResult
+from bbj_desktop.cli.results.installing import UpdateResult
+from bbj_desktop.cli.results.versions import VersionsResult
 from bbj_desktop.core.errors import UserInputError
 from tests.cli.conftest import Call
 from tests.fakes.ollama import FakeOllama

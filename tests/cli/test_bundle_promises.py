@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bbj_desktop.cli.bundle import EXIT_INCOMPLETE
-from bbj_desktop.cli.results import BundleExportResult, BundleImportResult
+from bbj_desktop.cli.results.bundles import BundleExportResult, BundleImportResult
 from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.services.registry.bundle import BUNDLE_FILE, Bundle, BundleContent
 from bbj_desktop.services.registry.keys import CHANNEL_PLANS, KEY_PLANS, KeyFolder

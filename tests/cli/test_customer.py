@@ -8,17 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.cli.results import (
-    ActivateResult,
-    AskResult,
-    DoctorResult,
-    InstallResult,
-    PurgeResult,
-    RecommendResult,
-    RemoveResult,
-    UpdateResult,
-    VersionsResult,
-)
+from bbj_desktop.cli.results.answers import AskResult
+from bbj_desktop.cli.results.installing import InstallResult, UpdateResult
+from bbj_desktop.cli.results.machine import DoctorResult
+from bbj_desktop.cli.results.purging import PurgeResult
+from bbj_desktop.cli.results.recommending import RecommendResult
+from bbj_desktop.cli.results.versions import ActivateResult, RemoveResult, VersionsResult
 from tests.cli.conftest import Call
 from tests.fakes.ollama import FakeOllama
 from tests.fakes.published import Publication

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.cli.results import DoctorResult
+from bbj_desktop.cli.results.machine import DoctorResult
 from bbj_desktop.services.redacting import Redactor, hosts_in
 from tests.cli.conftest import Call
 from tests.fakes.ollama import FakeOllama, Fault

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bbj_desktop.cli.results import RepairResult, VerifyResult, VersionsResult
+from bbj_desktop.cli.results.versions import RepairResult, VerifyResult, VersionsResult
 from tests.cli.conftest import Call
 from tests.fakes.ollama import FakeOllama, Fault, Model
 from tests.fakes.published import Publication

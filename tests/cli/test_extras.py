@@ -9,13 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.cli.results import (
-    BundleExportResult,
-    BundleImportResult,
-    ExtrasFetchResult,
-    ExtrasListResult,
-    RegistryExtraResult,
-)
+from bbj_desktop.cli.results.bundles import BundleExportResult, BundleImportResult
+from bbj_desktop.cli.results.extras import ExtrasFetchResult, ExtrasListResult
+from bbj_desktop.cli.results.publishing import RegistryExtraResult
 from bbj_desktop.core.errors import FormatError
 from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.core.release import parse_catalogue

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.cli.results import RegistryLoginResult, RegistryLogoutResult
+from bbj_desktop.cli.results.registries import RegistryLoginResult, RegistryLogoutResult
 from tests.cli.conftest import Call
 from tests.fakes.published import Publication
 from tests.fakes.release_server import Handler, ReleaseServer

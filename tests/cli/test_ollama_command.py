@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bbj_desktop.actions.ollama import OllamaState, gpu_use, is_cloud, ollama_findings
-from bbj_desktop.cli.results import OllamaStartResult, OllamaStatusResult, OllamaStopResult
+from bbj_desktop.cli.results.ollama import OllamaStartResult, OllamaStatusResult, OllamaStopResult
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.services.runtime.base import RunningModel

@@ -9,13 +9,8 @@ from pathlib import Path
 import pytest
 
 from bbj_desktop.actions.demo import make_draft, packaged_model
-from bbj_desktop.cli.results import (
-    RegistryAddResult,
-    RegistryCreateResult,
-    RegistryReleaseResult,
-    RegistryRootResult,
-    RegistryShowResult,
-)
+from bbj_desktop.cli.results.publishing import RegistryCreateResult, RegistryReleaseResult
+from bbj_desktop.cli.results.registries import RegistryAddResult, RegistryRootResult, RegistryShowResult
 from bbj_desktop.resources import resource
 from bbj_desktop.services.registry.layout import INITIAL_ROOT
 from tests.cli.conftest import Call

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.cli.results import ConnectResult, RecommendResult
+from bbj_desktop.cli.results.ollama import ConnectResult
+from bbj_desktop.cli.results.recommending import RecommendResult
 from bbj_desktop.core.hardware import HardwareProfile
 from tests.cli.conftest import Call
 from tests.fakes.machines import machine, nvidia

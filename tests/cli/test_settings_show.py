@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bbj_desktop.cli.results import SettingsResult
+from bbj_desktop.cli.results.settings import SettingsResult
 from bbj_desktop.core.settings import SETTINGS
 from tests.cli.conftest import Call
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.cli.results import InstallResult, VersionsResult
+from bbj_desktop.cli.results.installing import InstallResult
+from bbj_desktop.cli.results.versions import VersionsResult
 from tests.cli.conftest import Call
 from tests.fakes.ollama import FakeOllama
 from tests.fakes.published import Publication

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.cli.results import (
+from bbj_desktop.cli.results.publishing import (
     RegistryKeyResult,
     RegistryMergeResult,
     RegistryPublishStagedResult,

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.cli.results import BundleExportResult, BundleImportResult, InstallResult, RepairResult
+from bbj_desktop.cli.results.bundles import BundleExportResult, BundleImportResult
+from bbj_desktop.cli.results.installing import InstallResult
+from bbj_desktop.cli.results.versions import RepairResult
 from bbj_desktop.services.registry.root import identity_of
 from bbj_desktop.services.registry.serve import serve_folder
 from tests.cli.conftest import Call

@@ -1,0 +1,79 @@
+"""Results about installed versions."""
+
+from __future__ import annotations
+
+from bbj_desktop.cli.results.base import ResultModel
+from bbj_desktop.cli.results.views import VersionView
+from bbj_desktop.services.runtime.ollama_drift import Drift
+
+
+class VersionsResult(ResultModel):
+    """Attributes:
+    shared: What the shared store has besides: ``install`` takes it from there without fetching.
+    drift: What somebody changed of them in Ollama since they were registered.
+    """
+
+    versions: tuple[VersionView, ...]
+    shared: tuple[VersionView, ...] = ()
+    drift: tuple[Drift, ...] = ()
+
+
+class ActivateResult(ResultModel):
+    version: VersionView
+
+
+class RollbackResult(ResultModel):
+    """Attributes:
+    version: Active now.
+    before: Key of the version that was; null when none was.
+    """
+
+    version: VersionView
+    before: str | None
+
+
+class PinResult(ResultModel):
+    version: VersionView
+
+
+class RebuildResult(ResultModel):
+    """Attributes:
+    restored: Keys of the versions whose records are here again.
+    lost: A sentence for each record that is gone for good.
+    """
+
+    restored: tuple[str, ...]
+    lost: tuple[str, ...]
+
+
+class RemovedView(ResultModel):
+    key: str
+    freed_bytes: int
+
+
+class RemoveResult(ResultModel):
+    removed: tuple[RemovedView, ...]
+
+
+class VerifyResult(ResultModel):
+    """Attributes:
+    digest: What was signed, and what the file has: ``sha256:<hex>``.
+    drift: What somebody changed of it in Ollama since it was registered.
+    """
+
+    version: VersionView
+    digest: str
+    drift: tuple[Drift, ...] = ()
+
+
+class RepairResult(ResultModel):
+    """Attributes:
+    damaged_bytes: Length of the parts that weren't as they were signed; 0 when nothing was wrong.
+    mended: What somebody had changed of it in Ollama; but for a name that is somebody's only one, it is right again.
+    """
+
+    version: VersionView
+    damaged_bytes: int
+    fetched_bytes: int
+    seconds: float
+    mended: tuple[Drift, ...] = ()
