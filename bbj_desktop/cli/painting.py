@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bbj_desktop.core.fences import FenceReader
 from bbj_desktop.core.highlighting import lexer_for
 
 if TYPE_CHECKING:
     from pygments.lexer import Lexer
-
-_FENCES = ("```", "~~~")
 
 
 class Painter:
@@ -18,7 +17,7 @@ class Painter:
     def __init__(self) -> None:
         self._line = ""  # the unfinished line, of which nothing has been passed on
         self._begun = False  # the beginning of this line was passed on already
-        self._fence = ""
+        self._fences = FenceReader()
         self._lexer: Lexer | None = None
         self._code = ""
 
@@ -29,7 +28,7 @@ class Painter:
         while "\n" in self._line:
             line, _, self._line = self._line.partition("\n")
             shown.append(self._whole(line + "\n"))
-        if self._line and not self._fence and (self._begun or not _may_be_fence(self._line)):
+        if self._line and not self._fences.inside and (self._begun or not self._fences.may_turn(self._line)):
             shown.append(self._line)
             self._line, self._begun = "", True
         return "".join(shown)
@@ -41,17 +40,11 @@ class Painter:
 
     def _whole(self, line: str) -> str:
         begun, self._begun = self._begun, False
-        bare = line.strip()
-        if self._fence:
-            if bare.startswith(self._fence) and not bare.strip(self._fence[0]):
-                self._fence = ""
-                return line
-            return self._coloured(line)
-        if not begun and bare.startswith(_FENCES):
-            self._fence = bare[: len(bare) - len(bare.lstrip(bare[0]))]
-            self._lexer = lexer_for(bare.lstrip(bare[0]).split(" ")[0].lower())
+        kind = "text" if begun else self._fences.take(line.removesuffix("\n"))
+        if kind == "opening":
+            self._lexer = lexer_for(self._fences.language)
             self._code = ""
-        return line
+        return self._coloured(line) if kind == "code" else line
 
     def _coloured(self, line: str) -> str:
         """The block is coloured as a whole, since a comment may span lines, and its last line kept."""
@@ -65,8 +58,3 @@ class Painter:
         whole = highlight(self._code, self._lexer, TerminalFormatter())
         end = "\n" if line.endswith("\n") else ""
         return whole.removesuffix("\n").rpartition("\n")[2] + end
-
-
-def _may_be_fence(beginning: str) -> bool:
-    start = beginning.lstrip(" ")
-    return not start or any(start.startswith(fence) or fence.startswith(start) for fence in _FENCES)

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from markdown_it import MarkdownIt
 from pydantic import BaseModel, ConfigDict
+
+from bbj_desktop.core.fences import Fence, fences
 
 # <file>: error at line <legacy line> (<physical line>):     <source>          as bbjcpl writes it to stderr
 _LINE = re.compile(r"^.*?: error at line (?P<legacy>\d+) \((?P<line>\d+)\):\s*(?P<source>.*)$")
@@ -125,12 +126,14 @@ class CodeBlock:
 
 
 def code_blocks(answer: str) -> tuple[CodeBlock, ...]:
-    """The fenced blocks of a Markdown text, as CommonMark reads it, also those within lists and quotations."""
-    fences = [token for token in MarkdownIt("commonmark").parse(answer) if token.type == "fence"]
-    return tuple(
-        CodeBlock(language=(token.info.split() or [""])[0].lower(), code=token.content, line=(token.map or [0])[0] + 2)
-        for token in fences
-    )
+    """The fenced blocks of a Markdown text, also those within lists and quotations, and a last one without an end."""
+    return tuple(CodeBlock(language=each.language, code=_lines_of(each), line=each.line + 1) for each in fences(answer))
+
+
+def _lines_of(fence: Fence) -> str:
+    if fence.end == fence.line + fence.closed:
+        return ""
+    return fence.code if not fence.closed and fence.code.endswith("\n") else fence.code + "\n"
 
 
 def bbj_blocks(answer: str) -> tuple[CodeBlock, ...]:

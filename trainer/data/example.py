@@ -26,7 +26,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-from trainer.data.fences import fenced, fences, has_fence
+from bbj_desktop.core.fences import fenced, fences, has_fence
 
 ExampleType = Literal["completion", "comprehension", "migration", "explanation", "unknown"]
 Generation = Literal["all", "character", "vpro5", "bbj-gui", "dwc", "mixed", "unknown"]

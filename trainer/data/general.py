@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from bbj_desktop.core.fences import fenced
 from trainer.data.decoding import HEAD_BYTES, MAX_RECORD_BYTES, LongLine, bounded_lines, decode
 from trainer.data.example import Example
-from trainer.data.fences import fenced
 from trainer.data.files import Found, said_by_system, say, walk
 from trainer.data.reading import read_examples
 

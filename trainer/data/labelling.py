@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from bbj_desktop.core.fences import fences
 from trainer.data.example import GENERATIONS, CodeBlock, Example, ExampleType, Generation
-from trainer.data.fences import fences
 from trainer.data.markers import AnswerShape, Marker, Markers, packaged_markers
 
 LEAST_CONFIDENCE = 0.4

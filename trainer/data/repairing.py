@@ -20,10 +20,10 @@ from pydantic import BaseModel
 
 from bbj_desktop.core.documents import parse_document
 from bbj_desktop.core.errors import FormatError, NotFoundError, StoreAccessError, UserInputError
+from bbj_desktop.core.fences import fenced, fences
 from trainer.data.checks import answers, texts
 from trainer.data.checks.examined import digest
 from trainer.data.example import Example, Format
-from trainer.data.fences import fenced, fences
 from trainer.data.files import VERSION_CHANGES, VERSION_FILE, Found, said_by_system
 from trainer.data.finding import Finding
 from trainer.data.labels import labelled

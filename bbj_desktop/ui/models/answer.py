@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-_FENCE = "```"
+from bbj_desktop.core.fences import FenceReader
 
 
 @dataclass(slots=True)
@@ -31,8 +31,9 @@ class AnswerParser:
     """
 
     segments: list[Segment] = field(default_factory=list)
+    _fences: FenceReader = field(default_factory=FenceReader)
     _waiting: str = ""  # the beginning of a line that may yet become a fence
-    _inside_line: bool = False
+    _inside_line: bool = False  # the beginning of this line was added already
     _open: bool = False  # the last segment may grow
 
     def feed(self, piece: str) -> None:
@@ -40,8 +41,8 @@ class AnswerParser:
         while "\n" in self._waiting:
             line, _, self._waiting = self._waiting.partition("\n")
             self._whole_line(line)
-        if self._waiting and (self._inside_line or not _may_be_fence(self._waiting)):
-            self._add(self._waiting)
+        if self._waiting and (self._inside_line or not self._fences.may_turn(self._waiting)):
+            self._add(self._waiting if self._inside_line else self._fences.code(self._waiting))
             self._waiting, self._inside_line = "", True
 
     def finish(self) -> None:
@@ -51,40 +52,23 @@ class AnswerParser:
             self._waiting = ""
 
     def _whole_line(self, line: str) -> None:
-        inside, self._inside_line = self._inside_line, False
-        stripped = line.strip()
-        if not inside and stripped.startswith(_FENCE) and self._fence(stripped):
+        inside_line, self._inside_line = self._inside_line, False
+        if inside_line:
+            self._add(line + "\n")
             return
-        if not inside and not stripped and not self._in_code:
+        kind = self._fences.take(line)
+        if kind == "opening":
+            self.segments.append(Segment("code", language=self._fences.language))
+            self._open = True
+        elif kind == "closing" or (kind == "text" and not line.strip()):
             self._open = False  # a blank line ends a paragraph
-            return
-        self._add(line + "\n")
-
-    def _fence(self, line: str) -> bool:
-        """Opens or closes a code block; False when the line is neither."""
-        if self._in_code:
-            if line.strip("`"):
-                return False
-            self._open = False
-            return True
-        language = line.strip("`").strip()
-        if "`" in language:
-            return False
-        self.segments.append(Segment("code", language=language))
-        self._open = True
-        return True
-
-    @property
-    def _in_code(self) -> bool:
-        return self._open and bool(self.segments) and self.segments[-1].kind == "code"
+        elif kind == "code":
+            self._add(self._fences.code(line) + "\n")
+        else:
+            self._add(line + "\n")
 
     def _add(self, text: str) -> None:
-        if not self._open:
+        if not self._open or (self.segments[-1].kind == "code" and not self._fences.inside):
             self.segments.append(Segment("prose"))
             self._open = True
         self.segments[-1].text += text
-
-
-def _may_be_fence(beginning: str) -> bool:
-    start = beginning.lstrip(" ")
-    return start.startswith(_FENCE) or _FENCE.startswith(start)

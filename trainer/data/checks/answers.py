@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Literal
 
 from bbj_desktop.core.compiling import BBJ_FENCES
+from bbj_desktop.core.fences import fences
 from trainer.data.checks.code_shape import looks_like_code
 from trainer.data.example import CODE_TYPES, Example
-from trainer.data.fences import fences
 from trainer.data.formats.parsed import Problem
 
 SHORT = 10

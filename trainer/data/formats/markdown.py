@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from bbj_desktop.core.fences import fenced, fences, has_fence
 from trainer.data.example import CODE_TYPES, Example
-from trainer.data.fences import fenced, fences, has_fence
 from trainer.data.formats import frontmatter
 from trainer.data.formats.parsed import Parsed, shown
 
