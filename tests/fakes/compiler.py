@@ -10,7 +10,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-_PROGRAM = """#!{python}
+# not the interpreter's path in the first line: it may have spaces, or be too long for the kernel
+_PROGRAM = """#!/bin/sh
+''''exec "{python}" "$0" "$@" # '''
 import os, subprocess, sys, time
 options, path = sys.argv[1:-1], sys.argv[-1]
 assert "-N" in options, options
