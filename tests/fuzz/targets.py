@@ -21,6 +21,8 @@ from bbj_desktop.core.chunks import plan_chunks
 from bbj_desktop.core.documents import parse_document
 from bbj_desktop.core.errors import EngineError
 from bbj_desktop.core.gguf import architecture_of, read_header
+from bbj_desktop.core.go_syntax import NotCheckableError
+from bbj_desktop.core.go_template import render_chat, render_fim
 from bbj_desktop.core.hardware import load_profile
 from bbj_desktop.core.network import DIRECT, Network
 from bbj_desktop.core.progress import Cancel
@@ -48,7 +50,7 @@ from bbj_desktop.services.transfer.failures import retry_after_s
 from bbj_desktop.services.transfer.partial import parse_note
 from bbj_desktop.services.transfer.web import WebSource
 from tests.fakes.gguf import tiny_gguf
-from tests.fakes.installed import installed
+from tests.fakes.installed import GO_TEMPLATE, installed
 from tests.fakes.machines import machine, nvidia
 from tests.fakes.payload import index_of, payload
 from tests.fakes.registry import RegistrySimulator, make_release
@@ -450,6 +452,19 @@ def _training_labels(data: bytes) -> None:
     load_labels(path)
 
 
+GO_FIM = b"""{{- if .Suffix }}a{{ .Prompt }}b{{ .Suffix }}c{{ else }}
+{{- range $i, $m := .Messages }}{{ if and (eq $m.Role "user") (len (slice $.Messages $i)) }}{{ $m.Content }}{{ end }}
+{{- end }}{{ end }}"""
+
+
+def _go_template(data: bytes) -> None:
+    template = data.decode("utf-8", "surrogateescape")
+    with suppress(NotCheckableError):  # the one thing that it may say; nobody outside hears it
+        render_chat(template, [("system", "a"), ("user", "b"), ("assistant", "c"), ("user", "d")])
+    with suppress(NotCheckableError):
+        render_fim(template, "a", "b")
+
+
 TARGETS: dict[str, Target] = {
     "gguf": Target(_gguf, lambda: [tiny_gguf(layers=1), tiny_gguf(layers=1, ggml_type=8, template=None)]),
     "release": Target(parse_release, _documents(make_release().model_dump_json())),
@@ -479,5 +494,6 @@ TARGETS: dict[str, Target] = {
     "ollama-calls": Target(_ollama_calls, _calls),
     "ollama-show": Target(_ollama_show, _shows),
     "ollama-create": Target(_ollama_create, _creations),
+    "go-template": Target(_go_template, lambda: [GO_TEMPLATE.encode(), GO_FIM]),
     "embedded-chat": Target(_embedded_chat, _events),
 }
