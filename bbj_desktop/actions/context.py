@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Literal
 from bbj_desktop import __version__
 from bbj_desktop.actions.paths import Paths
 from bbj_desktop.core.errors import EngineMissingError
-from bbj_desktop.core.hardware import HardwareProfile, VolumePurpose
 from bbj_desktop.core.network import Network
 from bbj_desktop.core.settings import ResolvedSettings
 
 if TYPE_CHECKING:
     import ssl
 
+    from bbj_desktop.core.hardware import HardwareProfile
     from bbj_desktop.services.registry.client import Registry
     from bbj_desktop.services.registry.known import KnownRegistry
     from bbj_desktop.services.runtime.base import Runtime
@@ -187,6 +187,7 @@ class Context:
 
     def profile(self) -> HardwareProfile:
         """Looks at this machine. Never fails: what can't be seen becomes a note in the profile."""
+        from bbj_desktop.core.hardware import VolumePurpose
         from bbj_desktop.services.probe import probe_hardware
 
         places = {VolumePurpose.STORE: self.paths.store, VolumePurpose.TEMPORARY: self.paths.temporary}

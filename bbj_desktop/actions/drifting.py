@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core.errors import EngineError, EngineMismatchError, EngineMissingError
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.versions import InstalledVersion
-from bbj_desktop.services.runtime.ollama_api import OllamaApi
 from bbj_desktop.services.runtime.ollama_drift import Drift, DriftKind, alias_drift, tag_drift
 from bbj_desktop.services.store.store import Store
+
+if TYPE_CHECKING:
+    from bbj_desktop.services.runtime.ollama_api import OllamaApi
 
 log = logging.getLogger(__name__)
 
@@ -127,6 +130,8 @@ def _api(context: Context) -> Iterator[OllamaApi]:
     status = context.runtime("ollama").status()
     if not status.available:
         raise EngineMissingError(status.reason, hint="See bbj-desktop doctor.")
+    from bbj_desktop.services.runtime.ollama_api import OllamaApi
+
     api = OllamaApi(status.address, context.ollama_tls())
     try:
         yield api

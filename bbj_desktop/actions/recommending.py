@@ -8,10 +8,11 @@ from types import MappingProxyType
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
-from bbj_desktop.actions.learning import what_is_learned
 from bbj_desktop.actions.machine import read_profile
+from bbj_desktop.actions.measured import what_is_learned
 from bbj_desktop.core import reasons as say
-from bbj_desktop.core.engines import OLLAMA_ACCELERATORS, RuntimeStatus, assumed_engines
+from bbj_desktop.core.assumed_engines import assumed_engines
+from bbj_desktop.core.engines import OLLAMA_ACCELERATORS, RuntimeStatus
 from bbj_desktop.core.errors import EngineMissingError, NotFoundError
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.judging import pick_runtime, with_kinds_in_order

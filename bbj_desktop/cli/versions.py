@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bbj_desktop.actions import versions as actions
 from bbj_desktop.actions.drifting import drift_or_none
-from bbj_desktop.actions.learning import measured_here
+from bbj_desktop.actions.measured import measured_here
 from bbj_desktop.cli.describe import version_table
 from bbj_desktop.cli.naming import find_installed
 from bbj_desktop.cli.results.versions import (

@@ -7,9 +7,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bbj_desktop.core.fit import usable
-from bbj_desktop.core.hardware import GpuKind, HardwareProfile
-
 EngineName = Literal["ollama", "embedded"]
 
 OLLAMA_ACCELERATORS = frozenset({"nvidia", "amd", "apple"})
@@ -47,17 +44,3 @@ class RuntimeStatus(BaseModel):
 def embedded_accelerators(*, macos: bool) -> frozenset[str]:
     """Vendors whose GPUs the embedded engine's wheels compute on: Metal on macOS, none elsewhere."""
     return frozenset({"apple"}) if macos else frozenset()
-
-
-def assumed_engines(profile: HardwareProfile, wanted: EngineName | None = None) -> tuple[RuntimeStatus, ...]:
-    """The engines of a machine of which only the profile is known: the embedded one, and Ollama where it would make a
-    difference (a graphics card that it can use) or is asked about."""
-    card = any(
-        gpu.kind is GpuKind.DISCRETE and gpu.vendor in OLLAMA_ACCELERATORS and usable(gpu, None) for gpu in profile.gpus
-    )
-    embedded = RuntimeStatus(
-        name="embedded", available=True, accelerators=embedded_accelerators(macos=profile.os.family == "macos")
-    )
-    if not card and wanted != "ollama":
-        return (embedded,)
-    return (RuntimeStatus(name="ollama", available=True, accelerators=OLLAMA_ACCELERATORS), embedded)

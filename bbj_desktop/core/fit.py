@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bbj_desktop.core.engines import EngineName
 from bbj_desktop.core.hardware import Gpu, GpuKind, HardwareProfile
 from bbj_desktop.core.recommendation import Fit, MemoryNeed, Placement
 from bbj_desktop.core.release import Architecture, FitRow, Variant
+from bbj_desktop.core.versions import InstalledVersion
 
 MIB = 2**20
 GIB = 2**30
@@ -380,3 +382,10 @@ def _on_gpu(need: MemoryNeed, overhead: int, *, more_compute: int = 0) -> Memory
         compute_bytes=need.compute_bytes + more_compute,
         overhead_bytes=overhead,
     )
+
+
+def predicted_bytes(version: InstalledVersion, engine: EngineName) -> int:
+    """What a version is expected to take, counted as its engine counts: Ollama leaves its process out."""
+    graph = Graph.SERVER if engine == "embedded" else Graph.LIBRARY
+    need, _ = cpu_need(version.variant, version.context_length, graph=graph)
+    return need.total_bytes if engine == "embedded" else need.needed_bytes - PROCESS_BYTES

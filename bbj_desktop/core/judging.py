@@ -10,10 +10,10 @@ from bbj_desktop.core import reasons as say
 from bbj_desktop.core.engines import EngineName, RuntimeStatus
 from bbj_desktop.core.fit import Budget, Graph, estimate
 from bbj_desktop.core.hardware import HardwareProfile, VolumePurpose
-from bbj_desktop.core.measuring import Learned, measured_speed
+from bbj_desktop.core.measuring import Learned
 from bbj_desktop.core.recommendation import Candidate, Fit, Placement, Reason, ReasonKind
 from bbj_desktop.core.release import Offer, Release, TierTable, Variant, parameters_of
-from bbj_desktop.core.speed import COMPLETION_PROMPT_TOKENS, HardwareTables, Speed, speed_of
+from bbj_desktop.core.speed import COMPLETION_PROMPT_TOKENS, HardwareTables, Speed, measured_speed, speed_of
 from bbj_desktop.core.versions import Selection
 
 MIN_CONTEXT = 2048

@@ -16,9 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bbj_desktop.core.chat import Statistics
 from bbj_desktop.core.engines import EngineName
-from bbj_desktop.core.fit import PROCESS_BYTES, Graph, cpu_need
 from bbj_desktop.core.release import Variant
-from bbj_desktop.core.speed import Speed
 from bbj_desktop.core.units import format_memory
 from bbj_desktop.core.versions import InstalledVersion
 
@@ -184,25 +182,6 @@ class Learned:
     def correction(self, engine: EngineName) -> Correction | None:
         place = (self.machines.get(engine, ""), engine)
         return correction_from([each for each in self.measurements if (each.machine, each.engine) == place])
-
-
-def measured_speed(estimated: Speed, measured: MeasuredSpeed | None) -> Speed:
-    """The measured speed where there is one; its prefill stays estimated where no engine told it."""
-    if measured is None:
-        return estimated
-    prefill = measured.prefill_tokens_per_s
-    return Speed(
-        (measured.low, measured.high),
-        estimated.prefill_tokens_per_s if prefill is None else (prefill, prefill),
-        measured.text,
-    )
-
-
-def predicted_bytes(version: InstalledVersion, engine: EngineName) -> int:
-    """What a version is expected to take, counted as its engine counts: Ollama leaves its process out."""
-    graph = Graph.SERVER if engine == "embedded" else Graph.LIBRARY
-    need, _ = cpu_need(version.variant, version.context_length, graph=graph)
-    return need.total_bytes if engine == "embedded" else need.needed_bytes - PROCESS_BYTES
 
 
 def split_remark(key: str, used_bytes: int | None, vram_bytes: int | None) -> str:

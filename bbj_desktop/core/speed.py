@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bbj_desktop.core.documents import parse_document
 from bbj_desktop.core.fit import Graph, kv_bytes, loaded
 from bbj_desktop.core.hardware import Gpu, GpuKind, HardwareProfile
+from bbj_desktop.core.measuring import MeasuredSpeed
 from bbj_desktop.core.recommendation import Expectation, Fit
 from bbj_desktop.core.release import Variant
 
@@ -225,3 +226,15 @@ def usable_cores(profile: HardwareProfile) -> float:
     cpu = profile.cpu
     physical = cpu.physical_cores or max(1, cpu.logical_cores // 2)
     return max(0.5, min(float(physical), cpu.usable_cores))
+
+
+def measured_speed(estimated: Speed, measured: MeasuredSpeed | None) -> Speed:
+    """The measured speed where there is one; its prefill stays estimated where no engine told it."""
+    if measured is None:
+        return estimated
+    prefill = measured.prefill_tokens_per_s
+    return Speed(
+        (measured.low, measured.high),
+        estimated.prefill_tokens_per_s if prefill is None else (prefill, prefill),
+        measured.text,
+    )

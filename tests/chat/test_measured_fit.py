@@ -9,7 +9,8 @@ import pytest
 
 from bbj_desktop.actions.chatting import Conversation
 from bbj_desktop.actions.context import Context
-from bbj_desktop.actions.learning import Learner, measured_here, what_is_learned
+from bbj_desktop.actions.learning import Learner
+from bbj_desktop.actions.measured import measured_here, what_is_learned
 from bbj_desktop.actions.paths import paths_for
 from bbj_desktop.core.measuring import LEAST_CORRECTION
 from bbj_desktop.core.progress import Cancel

@@ -12,7 +12,7 @@ import pytest
 
 from bbj_desktop.core.chat import Statistics
 from bbj_desktop.core.engines import EngineName, RuntimeStatus
-from bbj_desktop.core.fit import Graph, cpu_need
+from bbj_desktop.core.fit import Graph, cpu_need, predicted_bytes
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.measuring import (
     KEPT,
@@ -21,7 +21,6 @@ from bbj_desktop.core.measuring import (
     Measurement,
     correction_from,
     measurement_of,
-    predicted_bytes,
     speed_from,
     split_remark,
 )
