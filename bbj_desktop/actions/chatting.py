@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 
-from bbj_desktop.actions.connecting import connected_versions
+from bbj_desktop.actions.connecting import connected_elsewhere, connected_versions
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import refuse_drifted
 from bbj_desktop.actions.learning import Learner
@@ -143,6 +143,12 @@ def _version_for(context: Context, text: str | None, role: Role) -> InstalledVer
         connected = [version for version in connected_versions(context) if text in (None, version.key)]
         fitting = [version for version in connected if text or version.release.role is role]
         if not fitting:
+            if text is None and (address := connected_elsewhere(context)) is not None:
+                raise NotFoundError(
+                    f"Nothing is installed here, and {address}, which this machine is connected with, isn't the "
+                    "Ollama of the settings.",
+                    hint=f"Set ollama_host to {address}, or add --ollama-host {address}.",
+                ) from None
             raise
         return max(fitting, key=lambda version: version.variant.architecture.parameters)
 

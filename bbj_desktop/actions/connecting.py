@@ -45,14 +45,28 @@ class Connections(BaseModel):
 
 def connected_versions(context: Context) -> tuple[InstalledVersion, ...]:
     """What was connected with at the Ollama of the settings; nothing is asked."""
+    kept = _remembered(context)
+    return kept.versions if kept is not None and kept.address == _address(context) else ()
+
+
+def connected_elsewhere(context: Context) -> str | None:
+    """The address of the Ollama that was connected with, where it isn't the one of the settings."""
+    kept = _remembered(context)
+    return kept.address if kept is not None and kept.address != _address(context) else None
+
+
+def _address(context: Context) -> str | None:
+    return context.runtime("ollama").status().address
+
+
+def _remembered(context: Context) -> Connections | None:
     try:
         data = _file(context).read_bytes()
-        connections = parse_document(Connections, data, what="list of connections", newest=CONNECTED_FORMAT)
+        return parse_document(Connections, data, what="list of connections", newest=CONNECTED_FORMAT)
     except (FileNotFoundError, FormatError):
-        return ()
+        return None
     except OSError as error:
         raise StoreAccessError(f"{_file(context)} can't be read: {error.strerror or error}.") from error
-    return connections.versions if connections.address == context.runtime("ollama").status().address else ()
 
 
 def connect(context: Context, report: Report, cancel: Cancel) -> tuple[InstalledVersion, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from bbj_desktop.actions.connecting import connected_versions
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.gateway import gateway_access, gateway_status
 from bbj_desktop.core.continue_config import ContinueModel, merge
@@ -16,7 +18,7 @@ from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.release import Role
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services import keeping
-from bbj_desktop.services.ide_probe import Address, Tried, try_out
+from bbj_desktop.services.ide_probe import Address, Tried, nothing_works, try_out
 
 _CHAT_TOKENS, _FIM_TOKENS = 2048, 256
 """Longest answers where the release says nothing."""
@@ -84,17 +86,16 @@ def continue_file() -> Path:
 
 
 def ide_models(context: Context) -> tuple[IdeModel, ...]:
-    """The active versions, each at the runtime that would answer for it in a chat.
+    """The active versions, each at the runtime that would answer for it in a chat; for a role that has none, what is
+    used of an Ollama elsewhere.
 
     Raises:
         NotFoundError: Nothing active is registered with a runtime.
     """
-    models = [
-        model
-        for version in context.open_store().versions()
-        if version.active
-        for model in _reached(context, version)[:1]
-    ]
+    active = [version for version in context.open_store().versions() if version.active]
+    roles = {version.release.role for version in active}
+    active += [version for version in connected_versions(context) if version.release.role not in roles]
+    models = [model for version in active for model in _reached(context, version)[:1]]
     if not models:
         raise NotFoundError("No installed model is active.", hint="Type: bbj-desktop install")
     return tuple(models)
@@ -184,14 +185,22 @@ def try_out_models(context: Context, cancel: Cancel) -> tuple[TriedModel, ...]:
     """
     models = ide_models(context)
     key = gateway_key(context, models)
+    closed = gateway_is_closed(context, models)
+
+    def tried(model: IdeModel) -> Iterator[Tried]:
+        completes = model.role is Role.FIM
+        if model.needs_key and closed:
+            return nothing_works("The gateway is closed.", completes=completes)
+        return try_out(_address(model, key), completes=completes, cancel=cancel)
+
     return tuple(
-        TriedModel(
-            model=model.model,
-            address=model.openai_base,
-            tried=tuple(try_out(_address(model, key), completes=model.role is Role.FIM, cancel=cancel)),
-        )
-        for model in models
+        TriedModel(model=model.model, address=model.openai_base, tried=tuple(tried(model))) for model in models
     )
+
+
+def gateway_is_closed(context: Context, models: tuple[IdeModel, ...]) -> bool:
+    """Whether some of the models can't be reached now because of that."""
+    return any(model.needs_key for model in models) and not gateway_status(context).open
 
 
 def _address(model: IdeModel, key: str | None) -> Address:

@@ -8,6 +8,7 @@ from pathlib import Path
 from bbj_desktop.actions.ide import (
     apply_continue,
     continue_file,
+    gateway_is_closed,
     gateway_key,
     ide_models,
     plan_continue,
@@ -25,6 +26,7 @@ def show(session: Session) -> Outcome:
     path = _path(session)
     planned = plan_continue(models, path, gateway_key(session.context, models))
     result = IdeShowResult(models=models, path=path, config=planned.after)
+    _hint_at_gateway(session)
     return Outcome(result, lambda screen: _show(screen, result))
 
 
@@ -51,6 +53,7 @@ def apply(session: Session) -> Outcome:
         session.screen.message(difference.rstrip())
     session.confirm_if_interactive(f"Write {planned.path}?")
     done = apply_continue(session.context, planned)
+    _hint_at_gateway(session)
     result = IdeApplyResult(path=done.path, difference=difference, written=True, backup=done.backup)
     return Outcome(result, lambda screen: _show_change(screen, result))
 
@@ -77,6 +80,7 @@ def test(session: Session) -> Outcome:
     """Asks each model as an IDE would."""
     tried = session.work_silently(lambda _report, cancel: try_out_models(session.context, cancel))
     result = IdeTestResult(models=tried)
+    _hint_at_gateway(session)
     return Outcome(result, lambda screen: _show_test(screen, result))
 
 
@@ -86,6 +90,11 @@ def _show_test(screen: Screen, result: IdeTestResult) -> None:
         for tried in each.tried:
             said = "works" if tried.works else f"doesn't here. {tried.reason}"
             screen.line(f"  {tried.ability:24}{said}", "green" if tried.works else "yellow")
+
+
+def _hint_at_gateway(session: Session) -> None:
+    if gateway_is_closed(session.context, ide_models(session.context)):
+        session.screen.message("The gateway is closed, so no IDE reaches it: bbj-desktop gateway start", "yellow")
 
 
 def _path(session: Session) -> Path:

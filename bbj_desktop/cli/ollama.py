@@ -18,7 +18,11 @@ from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.errors import Cancelled
 from bbj_desktop.core.hardware import HardwareProfile
+from bbj_desktop.core.settings import OriginKind
+from bbj_desktop.services.configuration import SETTINGS_FILE
 from bbj_desktop.services.runtime.ollama_starting import StartedOllama
+
+_KINDS = {"service": "a service", "app": "the desktop app", "command": "ollama serve", "container": "a container"}
 
 
 def status(session: Session) -> Outcome:
@@ -33,7 +37,7 @@ def _show(screen: Screen, state: OllamaState, profile: HardwareProfile) -> None:
     screen.line("  It can be used." if status.available else f"  {status.reason}")
     if finding.server is not None and finding.server.kind != "unseen":
         whose = "you" if finding.server.mine else finding.server.user or "another user"
-        screen.line(f"  Run by {whose} as {finding.server.kind}, process {finding.server.pid}")
+        screen.line(f"  Run by {whose} as {_KINDS[finding.server.kind]}, process {finding.server.pid}")
     if finding.models is not None and (finding.executable or finding.server):
         rights = {True: "", False: ", not writable by you", None: ""}[finding.models.writable]
         owner = f" of {finding.models.owner}" if finding.models.owner else ""
@@ -74,7 +78,12 @@ def connect(session: Session) -> Outcome:
     def show(screen: Screen) -> None:
         for version in result.versions:
             screen.line(f"{version.key} at {address} is as it was signed; its bytes are as named by that Ollama.")
-        screen.line("Talk to it: bbj-desktop chat")
+        if session.settings.origin("ollama_host").kind is not OriginKind.FLAG:
+            screen.line("Talk to it: bbj-desktop chat")
+            return
+        screen.line(f"Talk to it: bbj-desktop chat --ollama-host {address}")
+        file = session.paths.config / SETTINGS_FILE
+        screen.line(f'Without the flag from now on: write ollama_host = "{address}" into {file}')
 
     return Outcome(result, show)
 

@@ -47,13 +47,18 @@ def _plain(value: object) -> str | int | float | bool | None:
 
 def _show(screen: Screen, result: SettingsResult) -> None:
     rows = [
-        (each.name, f"{as_text(each.name, each.value)} {each.unit if each.value is not None else ''}", _origin(each))
+        (each.name, f"{as_text(each.name, each.value)} {_unit(each)}".rstrip(), _origin(each))
         for each in result.settings
     ]
     screen.table(("Setting", "Value", "From"), rows)
     screen.line()
     for title, path in (("Settings file", result.file), ("Policy", result.policy)):
         screen.line(f"{title}: {path}{_absent(path)}", "dim")
+
+
+def _unit(each: SettingView) -> str:
+    """A port's number says all."""
+    return each.unit if each.value is not None and each.unit != "port" else ""
 
 
 def _origin(each: SettingView) -> str:

@@ -85,9 +85,18 @@ def try_out(address: Address, *, completes: bool, cancel: Cancel) -> Iterator[Tr
     headers = {"Authorization": f"Bearer {address.key}"} if address.key else {}
     # trust_env: no proxy of the environment may come between two programs of this machine
     with httpx.Client(headers=headers, timeout=TIMEOUT_S, trust_env=False) as client:
-        for ability, ask in _QUESTIONS.items() if not completes else _COMPLETION.items():
+        for ability, ask in _questions(completes=completes).items():
             cancel.check()
             yield _tried(ability, ask, client, address)
+
+
+def nothing_works(reason: str, *, completes: bool) -> Iterator[Tried]:
+    """The same abilities where nobody can be asked."""
+    return (Tried(ability=ability, works=False, reason=reason) for ability in _questions(completes=completes))
+
+
+def _questions(*, completes: bool) -> Mapping[Ability, Callable[[httpx.Client, Address], None]]:
+    return _COMPLETION if completes else _QUESTIONS
 
 
 def _tried(ability: Ability, ask: Callable[[httpx.Client, Address], None], client: httpx.Client, at: Address) -> Tried:

@@ -86,3 +86,28 @@ def test_the_model_is_asked_as_an_ide_would(installed: Call, monkeypatch: pytest
     assert "chat                    works" in called.out
     assert "tool calling            doesn't here. The answer has no choice with a message." in called.out
     assert server.asked["suffix"]["model"] == "bbj-coder:7b"
+
+
+@pytest.fixture
+def embedded(customer: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """The release for the engine of our own, whose gateway is closed."""
+    monkeypatch.setenv("BBJ_DESKTOP_RUNTIME", "embedded")
+    called = customer("install", "7b-q4_0", "--force")
+    assert called.code == 0, called.err
+    return customer
+
+
+@pytest.mark.parametrize("action", ["show", "apply", "test"])
+def test_a_closed_gateway_is_said(embedded: Call, action: str) -> None:
+    called = embedded("ide", action)
+    assert called.code == 0
+    assert "bbj-desktop gateway start" in called.err
+
+
+def test_nothing_is_asked_of_a_closed_gateway(embedded: Call) -> None:
+    (model,) = embedded("ide", "test", "--json").result["models"]
+    assert {tried["reason"] for tried in model["tried"]} == {"The gateway is closed."}
+
+
+def test_of_ollama_no_gateway_is_asked_for(installed: Call) -> None:
+    assert "gateway" not in installed("ide", "show").err

@@ -1,6 +1,7 @@
 """A team's Ollama on another machine: what is known of it, installing there, and connecting with what it has.
 
-The server listens on an address of this machine that isn't loopback, so that it counts as another one.
+The server listens on an address of this machine that isn't loopback; that it is this machine's isn't seen here, so that
+it counts as another one.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def own_address() -> str:
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
     if (host := own_address()).startswith("127."):
         pytest.skip("needs a network address of this machine besides loopback")
+    monkeypatch.setattr("bbj_desktop.services.runtime.ollama_address.own_addresses", frozenset)
     with FakeOllama(host=host) as fake:
         monkeypatch.setenv("OLLAMA_HOST", fake.address)
         monkeypatch.setenv("BBJ_DESKTOP_RUNTIME", "ollama")
@@ -123,6 +125,26 @@ def test_a_workstation_connects_and_talks(administered: Call, server: FakeOllama
     assert not list((data / "store").glob("blobs/*"))  # nothing was downloaded
     changing = ("POST /api/create", "POST /api/copy", "DELETE /api/delete", "POST /api/blobs", "POST /api/pull")
     assert not [request for request in server.requests[before:] if any(path in request for path in changing)]
+
+
+def test_an_ide_gets_what_a_workstation_is_connected_with(administered: Call, server: FakeOllama) -> None:
+    assert administered("ide", "show").code == 3
+    assert administered("connect").code == 0
+    (model,) = administered("ide", "show", "--json").result["models"]
+    assert (model["version"], model["api_base"]) == (KEY, server.address)
+
+
+def test_an_address_that_was_a_flag_is_said_to_be_needed_again(
+    administered: Call, server: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OLLAMA_HOST")
+    called = administered("connect", "--ollama-host", server.address)
+    assert f"bbj-desktop chat --ollama-host {server.address}" in called.out
+    assert f'ollama_host = "{server.address}"' in called.out
+    asked = administered("ask", "PRINT?")
+    assert asked.code == 3
+    assert f"Set ollama_host to {server.address}" in asked.err
+    assert administered("ask", "PRINT?", "--ollama-host", server.address).code == 0
 
 
 def test_a_workstation_gets_the_tokenizer_to_count_with(administered: Call, data: Path) -> None:

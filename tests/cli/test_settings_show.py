@@ -60,3 +60,9 @@ def test_verbose_does_not_quarrel_with_a_locked_log_level(call: Call, policy: Pa
     policy.write_text('log_level = "error"\n')
     assert call("versions", "--verbose").code == 0
     assert (data / "logs" / "bbj-desktop.log").read_text(encoding="utf-8") == ""
+
+
+def test_a_port_is_a_number_alone(call: Call) -> None:
+    out = call("settings", "show").out
+    assert "11435 port" not in out
+    assert "300 seconds" in out
