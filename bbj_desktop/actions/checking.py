@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 from bbj_desktop.core.compiling import (
     CheckedAnswer,
@@ -14,8 +17,9 @@ from bbj_desktop.core.compiling import (
     mending_prompt,
     not_judged,
 )
+from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.settings import Settings
-from bbj_desktop.services.compiler import Compiler, find_compiler
+from bbj_desktop.services.compiler import Compiler, TypeCheck, find_compiler
 
 MENDING_ATTEMPTS = 3  # how often a model may try again
 NO_COMPILER = "No BBj compiler was found on this machine."
@@ -27,19 +31,32 @@ def compiler_for(values: Settings) -> Compiler | None:
     Raises:
         SettingsError: The one that the settings name isn't there.
     """
-    return find_compiler(values.compiler)
+    found = find_compiler(values.compiler)
+    return replace(found, types=_types_for(values)) if found else None
 
 
-def check_code(compiler: Compiler | None, code: str) -> CompileReport:
-    """Judges a piece of code; without a compiler it is "not judged"."""
-    return compiler.check(code) if compiler else CompileReport(syntax=not_judged(NO_COMPILER))
+def _types_for(values: Settings) -> TypeCheck | None:
+    if values.type_check == "off":
+        return None
+    folders = (values.compiler_prefix or "").split(os.pathsep)
+    return TypeCheck(
+        prefixes=tuple(Path(folder).expanduser().absolute() for folder in folders if folder),
+        configuration=values.compiler_config.absolute() if values.compiler_config else None,
+        class_path=values.compiler_class_path or "",
+        warnings=values.type_check == "warnings",
+    )
 
 
-def check_answer(compiler: Compiler | None, answer: str) -> CheckedAnswer:
-    """Judges every BBj block of an answer, each for itself."""
+def check_code(compiler: Compiler | None, code: str, cancel: Cancel | None = None) -> CompileReport:
+    """Judges a piece of code; without a compiler it is "not judged". Raises Cancelled on request."""
+    return compiler.check(code, cancel) if compiler else CompileReport(syntax=not_judged(NO_COMPILER))
+
+
+def check_answer(compiler: Compiler | None, answer: str, cancel: Cancel | None = None) -> CheckedAnswer:
+    """Judges every BBj block of an answer, each for itself. Raises Cancelled on request."""
     return CheckedAnswer(
         blocks=tuple(
-            CheckedBlock(line=block.line, code=block.code, report=check_code(compiler, block.code))
+            CheckedBlock(line=block.line, code=block.code, report=check_code(compiler, block.code, cancel))
             for block in bbj_blocks(answer)
         )
     )

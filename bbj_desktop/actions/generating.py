@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import partial
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,7 +16,7 @@ from bbj_desktop.actions.checking import (
 )
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core.chat import Delta
-from bbj_desktop.core.compiling import CheckedAnswer, CompileReport, Verdict
+from bbj_desktop.core.compiling import CheckedAnswer, CompileReport, Judgement, Verdict
 from bbj_desktop.core.progress import Cancel
 
 
@@ -110,9 +109,10 @@ def generate_code(
         cancel.check()
         return "".join(pieces)
 
-    tried = list(
-        ask_until_it_compiles(request.text(), ask, partial(check_answer, compiler), lambda attempt: attempt <= attempts)
-    )
+    def check(answer: str) -> CheckedAnswer:
+        return check_answer(compiler, answer, cancel)
+
+    tried = list(ask_until_it_compiles(request.text(), ask, check, lambda attempt: attempt <= attempts))
     answer, checked = tried[-1]
     return GeneratedCode(
         code="\n".join(block.code for block in checked.blocks),
@@ -124,18 +124,20 @@ def generate_code(
     )
 
 
-def validate_code(context: Context, code: str) -> CompileReport:
-    """What the compiler of this machine says of a piece of code; without one it is "not judged"."""
-    return check_code(compiler_for(context.settings.values), code)
+def validate_code(context: Context, code: str, cancel: Cancel) -> CompileReport:
+    """What the compiler of this machine says of a piece of code; without one it is "not judged". Raises Cancelled."""
+    return check_code(compiler_for(context.settings.values), code, cancel)
 
 
-def lines_of(report: CompileReport) -> tuple[str, ...]:
+def lines_of(judgement: Judgement | None) -> tuple[str, ...]:
     """The refused lines, or the reason why there is no verdict."""
-    refused = tuple(f"line {error.line}: {error.source}" for error in report.syntax.errors)
-    return refused or tuple(filter(None, [report.syntax.reason]))
+    if judgement is None:
+        return ()
+    refused = tuple(f"line {error.line}: {error.source}" for error in judgement.errors)
+    return refused or tuple(filter(None, [judgement.reason]))
 
 
 def _lines(checked: CheckedAnswer) -> tuple[str, ...]:
     if not checked.blocks:
         return ("The answer holds no block of BBj.",)
-    return tuple(dict.fromkeys(line for block in checked.blocks for line in lines_of(block.report)))
+    return tuple(dict.fromkeys(line for block in checked.blocks for line in lines_of(block.report.syntax)))

@@ -32,6 +32,7 @@ def ask(session: Session) -> Outcome:
     result = _answer_as_wanted(session, conversation, question, session.interrupts.cancel)
     if result.statistics.stop_reason == "cancelled":
         raise Cancelled
+    session.interrupts.cancel.check()
     if not session.screen.json:
         session.screen.message(statistics_line(result.statistics), "dim")
         if conversation.remark:
@@ -113,7 +114,7 @@ def _answer_as_wanted(session: Session, conversation: Conversation, question: st
         return _answer(session, conversation, text, cancel)
 
     if session.arguments.check or session.arguments.mend:
-        return answer_checked(session, question, ask)
+        return answer_checked(session, question, ask, cancel)
     return ask(question)
 
 

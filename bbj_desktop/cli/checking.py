@@ -6,16 +6,18 @@ from collections.abc import Callable
 from functools import partial
 
 from bbj_desktop.actions.checking import MENDING_ATTEMPTS, ask_until_it_compiles, check_answer, compiler_for
+from bbj_desktop.actions.generating import lines_of
 from bbj_desktop.cli.results.answers import AskResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Session
 from bbj_desktop.core.compiling import CheckedAnswer, CheckedBlock, Verdict
 from bbj_desktop.core.errors import Cancelled
+from bbj_desktop.core.progress import Cancel
 
 _STYLES = {Verdict.COMPILES: "green", Verdict.FAILS: "bold red", Verdict.NOT_JUDGED: "yellow"}
 
 
-def answer_checked(session: Session, question: str, ask: Callable[[str], AskResult]) -> AskResult:
+def answer_checked(session: Session, question: str, ask: Callable[[str], AskResult], cancel: Cancel) -> AskResult:
     """Asks, has the answer compiled, and has it mended where that is wanted.
 
     Returns:
@@ -31,11 +33,15 @@ def answer_checked(session: Session, question: str, ask: Callable[[str], AskResu
 
     def check(text: str) -> CheckedAnswer:
         stopped = results[-1].statistics.stop_reason == "cancelled"
-        return CheckedAnswer() if stopped else session.wait_for(partial(check_answer, compiler, text))
+        try:
+            return CheckedAnswer() if stopped else session.wait_for(partial(check_answer, compiler, text, cancel))
+        except Cancelled:  # the answer is here all the same
+            session.screen.message("Not compiled: stopped.", "yellow")
+            return CheckedAnswer()
 
     for _, checked in ask_until_it_compiles(question, answer, check, partial(_may_mend, session)):
         checks.append(checked)
-        if not session.screen.json:
+        if not session.screen.json and not cancel.is_set:
             show_checked(session.screen, checked)
     return results[-1].model_copy(update={"checks": tuple(checks)})
 
@@ -52,8 +58,12 @@ def _show_block(screen: Screen, block: CheckedBlock) -> None:
     judgement = block.report.syntax
     said = f"Code from line {block.line} of the answer: {judgement.verdict}"
     screen.message(f"{said}. {judgement.reason}" if judgement.reason else said, _STYLES[judgement.verdict])
-    for error in judgement.errors:
-        screen.message(f"  line {error.line}: {error.source}")
+    for line in lines_of(judgement) if judgement.errors else ():
+        screen.message(f"  {line}")
+    if (types := block.report.types) is not None:
+        screen.message(f"  Types: {types.verdict}. {types.reason}".rstrip(". "), _STYLES[types.verdict])
+        for line in lines_of(types) if types.errors else ():
+            screen.message(f"    {line}")
 
 
 def _may_mend(session: Session, attempt: int) -> bool:

@@ -73,8 +73,13 @@ def declare_tools(server: MCPServer, context: Context, model: str | None) -> Non
     async def validate_bbj_syntax(code: str) -> ValidatedCode:
         """Has the BBj compiler check the syntax of a program or class. Gives the lines that it refuses, or "not judged"
         where there is no compiler."""
-        report = await _in_thread(lambda _cancel: validate_code(context, code))
-        return ValidatedCode(verdict=report.syntax.verdict, lines=lines_of(report))
+        report = await _in_thread(lambda cancel: validate_code(context, code, cancel))
+        return ValidatedCode(
+            verdict=report.syntax.verdict,
+            lines=lines_of(report.syntax),
+            types=report.types.verdict if report.types else None,
+            type_lines=lines_of(report.types),
+        )
 
     for tool in (generate_bbj_code, validate_bbj_syntax):
         server.add_tool(tool)

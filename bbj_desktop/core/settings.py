@@ -206,6 +206,35 @@ class Settings:
         flag="--compiler",
         help="bbjcpl, or the folder of the BBj installation that has it; default: BBJ_HOME, the search path",
     )
+    type_check: Literal["off", "errors", "warnings"] = _declare(
+        "choice",
+        "off",
+        "BBJ_DESKTOP_TYPE_CHECK",
+        flag="--type-check",
+        choices=("off", "errors", "warnings"),
+        help="have the compiler check types, too, where the syntax is right; it says that apart",
+    )
+    compiler_prefix: str | None = _declare(
+        "text",
+        None,
+        "BBJ_DESKTOP_COMPILER_PREFIX",
+        flag="--compiler-prefix",
+        help="folders in which the type check finds programs and classes, separated as on the search path",
+    )
+    compiler_config: Path | None = _declare(
+        "path",
+        None,
+        "BBJ_DESKTOP_COMPILER_CONFIG",
+        flag="--compiler-config",
+        help="a BBj configuration (config.bbx) whose prefixes the type check takes instead",
+    )
+    compiler_class_path: str | None = _declare(
+        "text",
+        None,
+        "BBJ_DESKTOP_COMPILER_CLASS_PATH",
+        flag="--compiler-class-path",
+        help="name of the Java class path of the BBj installation that the type check uses",
+    )
     proxy: str | None = _declare(
         "text",
         None,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bbj_desktop.core.compiling import CompileReport, Judgement, Verdict, interpret, not_judged
 from bbj_desktop.core.errors import SettingsError
+from bbj_desktop.core.progress import Cancel
 from bbj_desktop.services.processes import run_limited
 
 TIMEOUT_S = 20.0  # seconds a run may take; a Java program starts first
@@ -37,22 +38,36 @@ class TypeCheck:
 
     Attributes:
         prefixes: Folders in which programs and classes are looked for.
-        configuration: A BBj configuration file, instead of prefixes.
+        configuration: A BBj configuration file, whose prefixes and USE lines count instead.
         class_path: Name of a Java class path of the installation.
+        warnings: Warnings are wanted, too.
     """
 
     prefixes: tuple[Path, ...] = ()
     configuration: Path | None = None
     class_path: str = ""
+    warnings: bool = False
 
     def options(self) -> Iterator[str]:
+        """As the compiler's documentation has them: a value follows its letters at once, and -P takes one BBj PREFIX.
+
+        https://documentation.basis.cloud/BASISHelp/WebHelp/util/bbjcpl_bbj_compiler.htm
+        """
         yield "-t"
-        for prefix in self.prefixes:
-            yield from ("-P", str(prefix))
         if self.configuration:
-            yield from ("-c", str(self.configuration))
+            yield f"-c{self.configuration}"
+        elif self.prefixes:
+            yield "-P" + " ".join(_prefix(folder) for folder in self.prefixes)
         if self.class_path:
-            yield from ("-CP", self.class_path)
+            yield f"-CP{self.class_path}"
+        if self.warnings:
+            yield "-W"
+
+
+def _prefix(folder: Path) -> str:
+    """An entry of a BBj PREFIX: the name of what is looked for is put right behind it."""
+    text = folder.as_posix().rstrip("/") + "/"
+    return f'"{text}"' if " " in text else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +77,36 @@ class Compiler:
     Attributes:
         origin: What led to it: a setting, ``BBJ_HOME``, the search path or a usual folder.
         timeout_s: Seconds that a run may take.
+        types: How types are checked; None: they aren't.
     """
 
     program: Path
     origin: str
     timeout_s: float = TIMEOUT_S
+    types: TypeCheck | None = None
 
-    def check(self, code: str, *, types: TypeCheck | None = None) -> CompileReport:
+    def check(self, code: str, cancel: Cancel | None = None) -> CompileReport:
         """Asks for the syntax and, where that is right and it is wanted, for the types.
 
         Args:
             code: A whole program or a class file.
+
+        Raises:
+            Cancelled: On request.
         """
         with tempfile.TemporaryDirectory(prefix="bbj-check-") as folder:
             source = Path(folder, "answer.bbj")
             source.write_text(code if code.endswith("\n") else code + "\n", encoding="utf-8", newline="\n")
-            syntax = self._run(source, ())
-            wanted = types if syntax.verdict is Verdict.COMPILES else None
-            return CompileReport(syntax=syntax, types=self._run(source, tuple(wanted.options())) if wanted else None)
+            syntax = self._run(source, (), cancel)
+            if syntax.verdict is not Verdict.COMPILES or self.types is None:
+                return CompileReport(syntax=syntax)
+            return CompileReport(syntax=syntax, types=self._run(source, tuple(self.types.options()), cancel))
 
-    def _run(self, source: Path, options: Sequence[str]) -> Judgement:
+    def _run(self, source: Path, options: Sequence[str], cancel: Cancel | None) -> Judgement:
         """One run. ``-N`` writes no output file."""
         command = [str(self.program), "-N", *options, str(source)]
         try:
-            ended = run_limited(command, timeout_s=self.timeout_s, listen="stderr", folder=source.parent)
+            ended = run_limited(command, timeout_s=self.timeout_s, listen="stderr", folder=source.parent, cancel=cancel)
         except OSError as error:
             return not_judged(f"{self.program} can't be started: {error.strerror or error}.")
         if ended.endless:
@@ -109,13 +130,13 @@ def find_compiler(
         SettingsError: ``setting`` is neither.
     """
     if setting is not None:
-        return _as_told(setting)
+        return _as_told(setting.absolute())
     if home := environment.get("BBJ_HOME"):
-        found = _in_installation(Path(home))
+        found = _in_installation(Path(home).absolute())
         if found:
             return Compiler(found, "BBJ_HOME")
     if on_path := shutil.which("bbjcpl", path=environment.get("PATH", "")):
-        return Compiler(Path(on_path), "the search path")
+        return Compiler(Path(on_path).absolute(), "the search path")
     for folder in usual:
         if found := _in_installation(Path(folder)):
             return Compiler(found, folder)

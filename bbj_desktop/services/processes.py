@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from bbj_desktop.core.progress import Cancel
+
 _MAX_OUTPUT_BYTES = 4 * 2**20
 _KILL_GRACE_S = 0.3
 
@@ -45,6 +47,7 @@ def run_limited(
     listen: Literal["stdout", "stderr"] = "stdout",
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
+    cancel: Cancel | None = None,
 ) -> Ended:
     """Runs a command to its end or to its time limit, then kills it with all that it started.
 
@@ -53,10 +56,14 @@ def run_limited(
         listen: The stream that is kept; the other one goes nowhere.
         environment: Its variables; None gives it ours.
         folder: Where it runs; None: where we do.
+        cancel: Ends it early.
 
     Raises:
         OSError: It could not be started.
+        Cancelled: On request; nothing of it is left.
     """
+    cancel = cancel or Cancel()
+    cancel.check()
     deadline = time.monotonic() + timeout_s
     process = subprocess.Popen(
         list(command),
@@ -69,10 +76,20 @@ def run_limited(
         start_new_session=True,
         creationflags=_creation_flags(),
     )
+    forget = cancel.on_cancel(lambda: _kill_group(process))
+    try:
+        ended = _ended(process, deadline)
+    finally:
+        forget()
+    cancel.check()
+    return ended
+
+
+def _ended(process: subprocess.Popen[bytes], deadline: float) -> Ended:
     output = bytearray()
     reader = threading.Thread(target=_collect, args=(process, output), name="child-output", daemon=True)
     reader.start()
-    reader.join(timeout_s)
+    reader.join(max(deadline - time.monotonic(), 0.0))
     endless = len(output) > _MAX_OUTPUT_BYTES
     status = None if endless else _wait(process, deadline - time.monotonic())
     if status is None or reader.is_alive():

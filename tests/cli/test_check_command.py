@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Call
-from tests.fakes.compiler import bbj_installation
+from tests.fakes.compiler import bbj_installation, calls_of
 from tests.fakes.ollama import FakeOllama
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in compiler needs a system with #! lines")
@@ -37,6 +37,15 @@ def test_refused_lines_are_shown(installed: Call, ollama: FakeOllama, compiler: 
     assert "fails" in called.err
     assert "line 2: BAD" in called.err
     assert called.code == 0
+
+
+def test_the_type_check_is_said_apart(installed: Call, ollama: FakeOllama, compiler: Path, tmp_path: Path) -> None:
+    ollama.answer = _block("print 1\nUNKNOWN_METHOD")
+    options = ("--compiler", compiler, "--type-check", "errors", "--compiler-prefix", f"{tmp_path}:/b c")
+    called = installed("ask", "--mend", *options, "Print 1.")
+    assert "Code from line 4 of the answer: compiles\n  Types: fails\n    line 2: UNKNOWN_METHOD\n" in called.err
+    assert calls_of(compiler) == ["-N", f'-N -t -P{tmp_path}/ "/b c/"']
+    assert "attempt" not in called.err
 
 
 def test_without_a_compiler_it_is_not_judged(

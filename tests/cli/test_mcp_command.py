@@ -84,7 +84,7 @@ def test_generated_code_has_been_compiled_and_mended(ollama: FakeOllama, compile
 @pytest.mark.usefixtures("installed", "compiler")
 def test_code_that_is_wrong_comes_with_its_lines() -> None:
     result = over_stdio(call("validate_bbj_syntax", code="print 1\nBAD\n")).structured_content
-    assert result == {"verdict": "fails", "lines": ["line 2: BAD"]}
+    assert result == {"verdict": "fails", "lines": ["line 2: BAD"], "types": None, "type_lines": []}
 
 
 @pytest.mark.usefixtures("installed")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+import threading
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bbj_desktop.core.compiling import Verdict
-from bbj_desktop.core.errors import SettingsError
+from bbj_desktop.core.errors import Cancelled, SettingsError
+from bbj_desktop.core.progress import Cancel
 from bbj_desktop.services.compiler import Compiler, TypeCheck, find_compiler
 from tests.fakes.compiler import bbj_installation, calls_of
 
@@ -18,6 +23,15 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in co
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return bbj_installation(tmp_path / "BBj für alle")
+
+
+def assert_gone(home: Path) -> None:
+    """What the compiler started ends with it; a process that nobody has waited for yet may still have its number."""
+    child = int((home / "started").read_text())
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(child)
+        if process.status() != psutil.STATUS_ZOMBIE:
+            process.wait(10)
 
 
 @pytest.fixture
@@ -90,15 +104,27 @@ def test_only_the_syntax_is_checked_unless_types_are_wanted(compiler: Compiler, 
 
 
 def test_types_are_reported_beside_the_syntax(compiler: Compiler, home: Path) -> None:
-    report = compiler.check("UNKNOWN_METHOD", types=TypeCheck((Path("/a"),), Path("/c.bbx"), "default"))
+    report = replace(compiler, types=TypeCheck()).check("UNKNOWN_METHOD")
     assert report.syntax.verdict is Verdict.COMPILES
     assert report.types is not None
     assert report.types.verdict is Verdict.FAILS
-    assert calls_of(home) == ["-N", "-N -t -P /a -c /c.bbx -CP default"]
+    assert calls_of(home) == ["-N", "-N -t"]
+
+
+@pytest.mark.parametrize(
+    ("types", "options"),
+    [
+        (TypeCheck((Path("/a"), Path("/b c"))), ["-t", '-P/a/ "/b c/"']),
+        (TypeCheck((Path("/a"),), Path("/c.bbx"), "bbj default"), ["-t", "-c/c.bbx", "-CPbbj default"]),
+        (TypeCheck(warnings=True), ["-t", "-W"]),
+    ],
+)
+def test_options_are_written_as_the_compiler_reads_them(types: TypeCheck, options: list[str]) -> None:
+    assert list(types.options()) == options
 
 
 def test_types_of_code_that_does_not_compile_are_not_asked_for(compiler: Compiler, home: Path) -> None:
-    assert compiler.check("BAD", types=TypeCheck()).types is None
+    assert replace(compiler, types=TypeCheck()).check("BAD").types is None
     assert calls_of(home) == ["-N"]
 
 
@@ -110,6 +136,30 @@ def test_a_compiler_that_hangs_is_ended_with_all_that_it_started(home: Path) -> 
     judgement = Compiler(home / "bin" / "bbjcpl", "the test", timeout_s=1).check("HANG").syntax
     assert judgement.verdict is Verdict.NOT_JUDGED
     assert "time" in judgement.reason
+    assert_gone(home)
+
+
+def test_a_check_that_is_taken_back_leaves_no_process(home: Path, compiler: Compiler) -> None:
+    cancel = Cancel()
+
+    def take_back() -> None:
+        while not (home / "started").exists() or not (home / "started").read_text():
+            cancel.wait(0.01)
+        cancel.cancel()
+
+    other = threading.Thread(target=take_back)
+    other.start()
+    with pytest.raises(Cancelled):
+        compiler.check("HANG", cancel)
+    other.join()
+    assert_gone(home)
+
+
+def test_a_relative_setting_is_meant_from_here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home.parent)
+    found = find_compiler(Path(home.name), {}, ())
+    assert found is not None
+    assert found.check("print 1").syntax.verdict is Verdict.COMPILES
 
 
 def test_a_compiler_that_crashes_gives_no_verdict(compiler: Compiler) -> None:

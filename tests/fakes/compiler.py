@@ -22,7 +22,9 @@ with open(path, encoding="utf-8", newline="") as file:
     lines = file.read().split("\\n")
 for number, line in enumerate(lines, 1):
     if "HANG" in line:
-        subprocess.Popen(["sleep", "60"])  # the group has more than one process
+        child = subprocess.Popen(["sleep", "60"])  # the group has more than one process
+        with open({started!r}, "w") as started:
+            started.write(str(child.pid))
         time.sleep(60)
     if "CRASH" in line:
         os.kill(os.getpid(), 11)
@@ -40,7 +42,8 @@ def bbj_installation(home: Path) -> Path:
     (home / "bin").mkdir(parents=True)
     (home / "cfg").mkdir()
     program = home / "bin" / "bbjcpl"
-    program.write_text(_PROGRAM.format(python=sys.executable, calls=str(home / "calls")), encoding="utf-8")
+    text = _PROGRAM.format(python=sys.executable, calls=str(home / "calls"), started=str(home / "started"))
+    program.write_text(text, encoding="utf-8")
     for executable in (program, home / "bin" / "bbj"):
         executable.touch()
         executable.chmod(0o755)

@@ -52,10 +52,14 @@ class ChatResult(ResultModel):
 class ValidatedCode(ResultModel):
     """Attributes:
     lines: What the compiler refuses, or why it didn't judge.
+    types: What its type check says; None when it wasn't asked for.
+    type_lines: What the type check complains of, or why it said nothing.
     """
 
     verdict: Verdict
     lines: tuple[str, ...]
+    types: Verdict | None = None
+    type_lines: tuple[str, ...] = ()
 
 
 class FieldReportResult(ResultModel):
