@@ -81,3 +81,10 @@ def test_what_is_no_draft_is_refused(folder: Path, content: str) -> None:
 def test_a_part_of_another_kind_is_refused(folder: Path, texts: dict[str, Any], field: str, value: Any) -> None:
     with pytest.raises(FormatError, match=field):
         load(folder, texts | {field: value})
+
+
+def test_of_the_example_itself_the_missing_files_are_said(folder: Path, texts: dict[str, Any]) -> None:
+    del texts["files"]
+    with pytest.raises(FormatError, match="neither files nor adapters") as caught:
+        load(folder, texts)
+    assert '"files": {"Q4_K_M"' in (caught.value.hint or "")

@@ -101,6 +101,9 @@ def load_draft(path: Path) -> ReleaseDraft:
         raise FormatError(f"The draft {path} can't be used: it isn't JSON ({error}).") from error
     if not isinstance(texts, dict):
         raise FormatError(f"The draft {path} can't be used: it isn't an object.")
+    if not texts.get("files") and not texts.get("adapters"):
+        hint = 'Add the GGUFs, relative to it: "files": {"Q4_K_M": "model.Q4_K_M.gguf"}'
+        raise FormatError(f"The draft {path} can't be used: it names neither files nor adapters.", hint=hint)
     try:
         return draft_from(texts, path.parent)
     except ValidationError as error:
