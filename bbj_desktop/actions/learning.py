@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.measured import machine_of
 from bbj_desktop.core.chat import Statistics
-from bbj_desktop.core.engines import RuntimeStatus
+from bbj_desktop.core.engines import EngineName, RuntimeStatus
 from bbj_desktop.core.errors import BBjDesktopError, Cancelled, EngineError, StoreError
 from bbj_desktop.core.fit import predicted_bytes
-from bbj_desktop.core.measuring import (
-    Measurement,
-    measurement_of,
-    split_remark,
-)
+from bbj_desktop.core.measuring import Measurement, measurement_of
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.release import Release
+from bbj_desktop.core.splitting import split_remark
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.measurements import Measurements
 from bbj_desktop.services.runtime.base import RunningModel, Runtime
@@ -44,6 +41,7 @@ class Learner:
         self._runtime = runtime
         self._status: RuntimeStatus | None = None
         self._looked = False
+        self._share: float | None = None
 
     def learn(self, statistics: Statistics) -> None:
         """Remembers an answer; after the first one also the memory that the model takes."""
@@ -57,16 +55,22 @@ class Learner:
             self._status = self._runtime.status()
         context, name, machine = self._context, self._runtime.name, machine_of(self._status)
         plain = measurement_of(self._version, statistics, at=context.now(), machine=machine, engine=name)
-        plain = plain.model_copy(update={"engine_version": self._status.version or ""})
-        if self._looked:
-            return plain
-        self._looked = True
+        more: dict[str, object] = {"engine_version": self._status.version or ""}
+        if not self._looked:
+            self._looked = True
+            more |= self._memory(name)
+        return plain.model_copy(update={**more, "gpu_share": self._share})
+
+    def _memory(self, name: EngineName) -> dict[str, object]:
+        """What the model takes, beside what it was expected to take; nothing when nobody tells."""
         running = self._running()
         if running is None or not running.size_bytes:
-            return plain
-        self.remark = split_remark(self._version.key, running.size_bytes, running.vram_bytes)
+            return {}
+        if running.vram_bytes is not None:
+            self._share = min(1.0, running.vram_bytes / running.size_bytes)
+        self.remark = split_remark(self._version, running.size_bytes, running.vram_bytes)
         memory = {"used_bytes": running.size_bytes, "vram_bytes": running.vram_bytes}
-        return plain.model_copy(update={**memory, "predicted_bytes": predicted_bytes(self._version, name)})
+        return {**memory, "predicted_bytes": predicted_bytes(self._version, name)}
 
     def _running(self) -> RunningModel | None:
         """The model in memory, which Ollama may know by the alias that it was loaded under."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.errors import BBjDesktopError, UserInputError
-from bbj_desktop.core.measuring import Learned, MeasuredSpeed, speed_from
+from bbj_desktop.core.measuring import Learned, MeasuredSpeed, learned_from, speed_from
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.measurements import Measurements, machine_at, this_machine
 from bbj_desktop.services.runtime.ollama_address import DEFAULT_ADDRESS, is_local, parse_ollama_host
@@ -28,7 +28,7 @@ def what_is_learned(context: Context, statuses: Sequence[RuntimeStatus]) -> Lear
     except BBjDesktopError as error:
         log.warning("measurements can't be read: %s", error)
         measurements = ()
-    return Learned(measurements, {status.name: machine_of(status) for status in statuses})
+    return learned_from(measurements, statuses, [machine_of(status) for status in statuses])
 
 
 def measured_here(context: Context, version: InstalledVersion) -> MeasuredSpeed | None:

@@ -6,6 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+LOADED_S = 0.2
+"""Seconds. An engine that needed longer to get ready loaded the model for that answer; one that has it takes some
+hundredths."""
+
 
 class Message(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -69,7 +73,10 @@ class Statistics(BaseModel):
         load_s: Seconds to load the model; 0 when it was loaded.
         ttft_s: Seconds from sending the request to the first token, loading included.
         prompt_tokens: Tokens of the prompt.
-        prefill_tokens_per_s: Speed of reading the prompt; None when the engine doesn't tell.
+        prefill_tokens: Tokens of the prompt that were read for this answer; the others the engine remembered from an
+            earlier one. None when it doesn't tell (Ollama, unless it loaded the model for this answer).
+        prefill_tokens_per_s: Speed of reading the prompt, as the engine says; None when it doesn't. Ollama counts what
+            it remembered, too.
         answer_tokens: Tokens of the answer.
         decode_tokens_per_s: Speed of writing the answer; None when the engine doesn't tell.
         total_s: Seconds from the request to the end.
@@ -81,6 +88,7 @@ class Statistics(BaseModel):
     load_s: float = 0.0
     ttft_s: float
     prompt_tokens: int | None = None
+    prefill_tokens: int | None = None
     prefill_tokens_per_s: float | None = None
     answer_tokens: int
     decode_tokens_per_s: float | None = None

@@ -7,7 +7,7 @@ GPU and main memory are **unmeasured**: they follow from the same numbers and fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -39,6 +39,9 @@ GPU_CONTEXT_BYTES = 450 * MIB
 GPU_HOST_BYTES = 500 * MIB
 """Main memory that an engine with a GPU takes besides: driver libraries, pinned buffers. Unmeasured."""
 
+MIN_CONTEXT = 2048
+"""No context shorter than this is offered: it wouldn't hold a question with its code."""
+
 MIN_COMPUTE_CAPABILITY = 5.0
 """Oldest NVIDIA generation (Maxwell) that Ollama's CUDA libraries are built for."""
 
@@ -54,6 +57,16 @@ class Graph(StrEnum):
 
     SERVER = "server"
     LIBRARY = "library"
+
+
+def shorter_contexts(wanted: int) -> Iterator[int]:
+    """The wanted length, then half of it again and again, down to the least."""
+    length = wanted
+    while True:
+        yield length
+        if length <= MIN_CONTEXT:
+            return
+        length = max(MIN_CONTEXT, length // 2)
 
 
 def kv_bytes(architecture: Architecture, context_length: int, graph: Graph = Graph.LIBRARY) -> int:
@@ -187,6 +200,13 @@ class Budget:
         vram = tuple(_gpu_capacity(profile, gpu) if usable(gpu, accelerators) else 0 for gpu in profile.gpus)
         kinds = {gpu.kind for gpu, room in zip(profile.gpus, vram, strict=True) if room}
         return cls(ram_capacity(profile), vram, unified=GpuKind.UNIFIED in kinds)
+
+    def with_graphics(self, limit_bytes: int) -> Budget:
+        """With no more graphics memory than this, over all cards."""
+        room = sum(self.vram_bytes)
+        if room <= limit_bytes:
+            return self
+        return replace(self, vram_bytes=tuple(each * limit_bytes // room for each in self.vram_bytes))
 
     def less(self, fit: Fit) -> Budget:
         """What is left beside a model."""
@@ -384,8 +404,12 @@ def _on_gpu(need: MemoryNeed, overhead: int, *, more_compute: int = 0) -> Memory
     )
 
 
-def predicted_bytes(version: InstalledVersion, engine: EngineName) -> int:
-    """What a version is expected to take, counted as its engine counts: Ollama leaves its process out."""
+def predicted_bytes(version: InstalledVersion, engine: EngineName, context_length: int | None = None) -> int:
+    """What a version is expected to take, counted as its engine counts: Ollama leaves its process out.
+
+    Args:
+        context_length: Another one than the version's.
+    """
     graph = Graph.SERVER if engine == "embedded" else Graph.LIBRARY
-    need, _ = cpu_need(version.variant, version.context_length, graph=graph)
+    need, _ = cpu_need(version.variant, context_length or version.context_length, graph=graph)
     return need.total_bytes if engine == "embedded" else need.needed_bytes - PROCESS_BYTES

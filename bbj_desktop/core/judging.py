@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from bbj_desktop.core import reasons as say
 from bbj_desktop.core.engines import EngineName, RuntimeStatus
-from bbj_desktop.core.fit import Budget, Graph, estimate
+from bbj_desktop.core.fit import GPU_CONTEXT_BYTES, Budget, Graph, estimate, shorter_contexts
 from bbj_desktop.core.hardware import HardwareProfile, VolumePurpose
 from bbj_desktop.core.measuring import Learned
 from bbj_desktop.core.recommendation import Candidate, Fit, Placement, Reason, ReasonKind
 from bbj_desktop.core.release import Offer, Release, TierTable, Variant, parameters_of
 from bbj_desktop.core.speed import COMPLETION_PROMPT_TOKENS, HardwareTables, Speed, measured_speed, speed_of
 from bbj_desktop.core.versions import Selection
-
-MIN_CONTEXT = 2048
-"""No context shorter than this is offered: it wouldn't hold a question with its code."""
 
 WELL_FILLED = 0.8
 """A model larger than the smallest tier's is preferred only where it leaves a fifth of the memory free: for the
@@ -101,7 +98,12 @@ class Judge:
         return Graph.SERVER if self.engine == "embedded" else Graph.LIBRARY
 
     def budget(self) -> Budget:
-        return Budget.of(self.profile, self.accelerators)
+        """What models may take; of graphics memory not more than the engine was seen to get."""
+        budget, seen = Budget.of(self.profile, self.accelerators), self.learned.graphics_room(self.engine)
+        if seen is None:
+            return budget
+        contexts = GPU_CONTEXT_BYTES * sum(room > 0 for room in budget.vram_bytes)  # which Ollama doesn't count
+        return budget.with_graphics(seen.most_bytes + contexts)
 
     def judge(
         self,
@@ -126,7 +128,7 @@ class Judge:
         room = budget or self.budget()
         fit, shorter = self._fit(variant, context_length, may_shorten=may_shorten, room=room)
         estimated = speed_of(variant, fit, self.profile, self.tables)
-        speed = measured_speed(estimated, self.learned.speed(self.engine, variant))
+        speed = measured_speed(estimated, self.learned.speed(self.engine, variant, fit))
         blockers = (*self._engine_blockers(), *self._disk_blockers(variant, disk_taken_bytes))
         if not fit.fits:
             blockers = (*blockers, say.does_not_fit(say.name_of(offer.release, variant), fit))
@@ -143,9 +145,11 @@ class Judge:
         return self._placed(candidate, speed, room)
 
     def _fit(self, variant: Variant, wanted: int, *, may_shorten: bool, room: Budget) -> tuple[Fit, int | None]:
-        """The fit at the longest context that fits; where the wanted one must stay, the length that would fit too."""
-        lengths = list(_shorter_contexts(wanted))
-        correction = self.learned.correction(self.engine)
+        """The fit at the longest context that fits; where the wanted one must stay, the length that would fit too.
+
+        A model that would lie on both GPU and processor gets a shorter context only where that was measured here: it
+        would lie on the GPU whole then."""
+        correction = self.learned.correction(self.engine, variant)
         fits = (
             estimate(
                 variant,
@@ -157,15 +161,23 @@ class Judge:
                 budget=room,
                 correction=1.0 if correction is None else correction.factor,
             )
-            for length in lengths
+            for length in shorter_contexts(wanted)
         )
         first = next(fits)
         if first.fits:
-            return first, None
+            whole = self._whole(fits) if first.placement is Placement.SPLIT else None
+            seen = correction is not None or self.learned.graphics_room(self.engine) is not None
+            if whole is not None and may_shorten and seen:
+                return whole, None
+            return first, None if whole is None else whole.context_length
         fitting = next((fit for fit in fits if fit.fits), None)
         if may_shorten and fitting is not None:
             return fitting, None
         return first, fitting.context_length if fitting is not None else None
+
+    @staticmethod
+    def _whole(fits: Iterable[Fit]) -> Fit | None:
+        return next((fit for fit in fits if fit.fits and fit.placement in (Placement.GPU, Placement.UNIFIED)), None)
 
     def _engine_blockers(self) -> Iterator[Reason]:
         if self.runtime is None or not self.runtime.available:
@@ -204,11 +216,11 @@ class Judge:
             yield from say.close_programs(self.profile, fit, beside)
             yield say.expect(candidate.expectation)
             yield say.runs_on(candidate.runtime, fit, self.profile)
-        yield from self._corrected(candidate.runtime)
+        yield from self._corrected(candidate.runtime, candidate.variant)
         if shorter is not None:
-            yield say.shorter_context_fits(shorter)
+            yield say.shorter_context_fits(shorter, on_gpu=fit.placement is Placement.SPLIT)
         if fit.context_length < wanted:
-            yield say.context_shortened(wanted, fit.context_length)
+            yield say.context_shortened(wanted, fit.context_length, on_gpu=fit.placement is Placement.GPU)
         if fit.context_length > architecture.trained_context:
             yield say.context_untrained(fit.context_length, architecture.trained_context)
         if fit.placement is Placement.SPLIT:
@@ -220,10 +232,12 @@ class Judge:
         if candidate.runtime == "embedded" and _avx2_unknown(self.profile):
             yield say.avx2_unknown()
 
-    def _corrected(self, engine: EngineName) -> Iterator[Reason]:
-        correction = self.learned.correction(engine)
+    def _corrected(self, engine: EngineName, variant: Variant) -> Iterator[Reason]:
+        correction, seen = self.learned.correction(engine, variant), self.learned.graphics_room(engine)
         if correction is not None:
             yield say.memory_corrected(engine, correction)
+        if seen is not None:
+            yield say.graphics_limited(engine, seen)
 
     def _placed(self, candidate: Candidate, speed: Speed, room: Budget) -> Judged:
         fit = candidate.fit
@@ -269,16 +283,6 @@ def with_kinds_in_order(given: Sequence[Reason]) -> tuple[Reason, ...]:
     ]
     unique = list({reason.text: reason for reason in given}.values())
     return tuple(sorted(unique, key=lambda reason: order.index(reason.kind)))
-
-
-def _shorter_contexts(wanted: int) -> Iterator[int]:
-    """The wanted length, then half of it again and again, down to the least."""
-    length = wanted
-    while True:
-        yield length
-        if length <= MIN_CONTEXT:
-            return
-        length = max(MIN_CONTEXT, length // 2)
 
 
 def _lacks_avx2(profile: HardwareProfile) -> bool:

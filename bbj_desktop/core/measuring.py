@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from statistics import median, quantiles
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bbj_desktop.core.chat import Statistics
-from bbj_desktop.core.engines import EngineName
+from bbj_desktop.core.chat import LOADED_S, Statistics
+from bbj_desktop.core.engines import EngineName, RuntimeStatus
 from bbj_desktop.core.release import Variant
-from bbj_desktop.core.units import format_memory
 from bbj_desktop.core.versions import InstalledVersion
+
+if TYPE_CHECKING:  # the judging of hardware isn't loaded for an answer
+    from bbj_desktop.core.recommendation import Fit
 
 MEASUREMENT_FORMAT = 1
 
@@ -26,6 +28,15 @@ KEPT = 20
 """Measurements of one file in one engine on one machine; the latest count."""
 LEAST_TOKENS = 8
 """A shorter answer says nothing about speed."""
+LEAST_PREFILL_TOKENS = 32
+"""Nor does a shorter prompt about reading one."""
+BUSY_SHARE = 0.5
+"""Of what the faster answers reached. Slower ones came while the machine was busy with something else, or slept: that
+makes answers slower, nothing makes them faster."""
+LOADS = 5
+"""The latest loads that count for how much graphics memory can be had: other programs come and go."""
+SAME_SHARE = 0.15
+"""Shares of a model in graphics memory that differ by less mean the same placement."""
 MOST_CORRECTION = 1.5
 """Measurements may raise what a model is taken to need by half, not more: they may be of something else."""
 LEAST_CORRECTION = 1.05
@@ -48,6 +59,7 @@ class Measurement(BaseModel):
         predicted_bytes: Memory that the model was expected to take; None when it wasn't looked at.
         used_bytes: What it took, as the engine or the system says.
         vram_bytes: The part of that in graphics memory, when told.
+        gpu_share: The same as a share, of every answer of a conversation that was looked at.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
@@ -63,6 +75,7 @@ class Measurement(BaseModel):
     load_s: _Seconds = 0.0
     ttft_s: _Seconds
     prompt_tokens: _Tokens | None = None
+    prefill_tokens: _Tokens | None = None
     prefill_tokens_per_s: _Rate | None = None
     answer_tokens: _Tokens
     decode_tokens_per_s: _Rate | None = None
@@ -70,6 +83,23 @@ class Measurement(BaseModel):
     predicted_bytes: _Bytes | None = None
     used_bytes: _Bytes | None = None
     vram_bytes: _Bytes | None = None
+    gpu_share: Annotated[float, Field(ge=0, le=1)] | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Its model was loaded for it, from a disk that may have been cold."""
+        return self.load_s >= LOADED_S
+
+    @property
+    def prefill_is_known(self) -> bool:
+        """Its prefill speed is of enough tokens that were really read."""
+        return self.prefill_tokens is not None and self.prefill_tokens >= LEAST_PREFILL_TOKENS
+
+    def lies_as(self, fit: Fit, layers: int) -> bool:
+        """Whether it says something of a placement: it had the same context, or as much of it in graphics memory."""
+        if self.gpu_share is None or self.context_length == fit.context_length:
+            return True
+        return abs(self.gpu_share - fit.gpu_layers / layers) <= SAME_SHARE
 
     @property
     def subject(self) -> tuple[str, str, str]:
@@ -102,6 +132,8 @@ class MeasuredSpeed(BaseModel):
         prefill_tokens_per_s: In the middle, likewise; None when no engine told.
         count: Of measurements.
         last: The day of the latest.
+        set_aside: Of further ones that say nothing: the first answer after a load, where there are others, and those
+            of a busy machine.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -112,6 +144,7 @@ class MeasuredSpeed(BaseModel):
     prefill_tokens_per_s: float | None
     count: int
     last: date
+    set_aside: int = 0
 
     @property
     def text(self) -> str:
@@ -136,21 +169,40 @@ class Correction(BaseModel):
 
 
 def speed_from(measurements: Sequence[Measurement]) -> MeasuredSpeed | None:
-    """Of one file in one engine on one machine; None when nothing long enough was answered."""
-    good = [each for each in measurements if each.decode_tokens_per_s and each.answer_tokens >= LEAST_TOKENS][-KEPT:]
-    rates = [each.decode_tokens_per_s for each in good if each.decode_tokens_per_s]
-    if not rates:
+    """Of one file in one engine on one machine, in the order in which they were made (clocks are set forth and back);
+    None when nothing long enough was answered."""
+    found = [each for each in measurements if each.decode_tokens_per_s and each.answer_tokens >= LEAST_TOKENS][-KEPT:]
+    if not found:
         return None
-    prefills = [each.prefill_tokens_per_s for each in good if each.prefill_tokens_per_s]
-    low, _, high = quantiles(rates, n=4, method="inclusive") if len(rates) > 1 else rates * 3
+    warm = [each for each in found if not each.loaded] or found
+    good = _undisturbed(warm, "decode_tokens_per_s")
+    rates = [each.decode_tokens_per_s or 0.0 for each in good]
+    read = [each for each in found if each.prefill_is_known and each.prefill_tokens_per_s]
+    prefills = [each.prefill_tokens_per_s or 0.0 for each in _undisturbed(read, "prefill_tokens_per_s")]
+    low, _, high = _quartiles(rates)
     return MeasuredSpeed(
         tokens_per_s=median(rates),
         low=low,
         high=high,
         prefill_tokens_per_s=median(prefills) if prefills else None,
         count=len(rates),
-        last=max(each.at for each in good).date(),
+        last=good[-1].at.date(),
+        set_aside=len(found) - len(good),
     )
+
+
+def _undisturbed(
+    found: Sequence[Measurement], rate: Literal["decode_tokens_per_s", "prefill_tokens_per_s"]
+) -> list[Measurement]:
+    """Without those of a machine that was busy. When most are slow, slow is what it is now."""
+    if not found:
+        return []
+    _, _, fast = _quartiles([getattr(each, rate) for each in found])
+    return [each for each in found if getattr(each, rate) >= BUSY_SHARE * fast]
+
+
+def _quartiles(values: Sequence[float]) -> Sequence[float]:
+    return quantiles(values, n=4, method="inclusive") if len(values) > 1 else [*values] * 3
 
 
 def correction_from(measurements: Sequence[Measurement]) -> Correction | None:
@@ -164,33 +216,81 @@ def correction_from(measurements: Sequence[Measurement]) -> Correction | None:
     return Correction(factor=min(median(ratios), MOST_CORRECTION), measured=median(ratios), count=len(ratios))
 
 
+class GraphicsRoom(BaseModel):
+    """What an engine was seen to get of a machine's graphics memory.
+
+    Attributes:
+        most_bytes: The most that it used when a model didn't find room as a whole.
+        count: How often that was.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    most_bytes: int
+    count: int
+
+
+def graphics_room_from(measurements: Sequence[Measurement]) -> GraphicsRoom | None:
+    """Of one engine on one machine; None where the latest loads don't show a limit: no model was split, or a whole one
+    got more. A model that lies on the processor alone says nothing: it may be far too large."""
+    looked = [each for each in measurements if each.used_bytes and each.vram_bytes][-LOADS:]
+    split = [each.vram_bytes or 0 for each in looked if (each.vram_bytes or 0) < (each.used_bytes or 0)]
+    if not split or max(each.vram_bytes or 0 for each in looked) > max(split):
+        return None
+    return GraphicsRoom(most_bytes=max(split), count=len(split))
+
+
 @dataclass(frozen=True, slots=True)
 class Learned:
     """All measurements.
 
     Attributes:
         machines: Where each engine computes: it may be elsewhere.
+        versions: Each engine's version now.
     """
 
     measurements: tuple[Measurement, ...] = ()
     machines: dict[EngineName, str] = field(default_factory=dict)
+    versions: dict[EngineName, str] = field(default_factory=dict)
 
-    def speed(self, engine: EngineName, variant: Variant) -> MeasuredSpeed | None:
-        subject = (self.machines.get(engine, ""), variant.own_file.digest, engine)
-        return speed_from([each for each in self.measurements if each.subject == subject])
+    def speed(self, engine: EngineName, variant: Variant, fit: Fit | None = None) -> MeasuredSpeed | None:
+        """How fast a variant was.
 
-    def correction(self, engine: EngineName) -> Correction | None:
+        Args:
+            fit: Only where it lay like this; None wherever it lay.
+        """
+        layers, digest = variant.architecture.layers, variant.own_file.digest
+        found = [each for each in self._at(engine) if each.digest == digest]
+        return speed_from([each for each in found if fit is None or each.lies_as(fit, layers)])
+
+    def correction(self, engine: EngineName, variant: Variant) -> Correction | None:
+        """By this variant's own loads where there are any, else by those of others."""
+        found = self._loads(engine)
+        own = [each for each in found if each.digest == variant.own_file.digest]
+        return correction_from(own or found)
+
+    def graphics_room(self, engine: EngineName) -> GraphicsRoom | None:
+        return graphics_room_from(self._loads(engine))
+
+    def _at(self, engine: EngineName) -> list[Measurement]:
         place = (self.machines.get(engine, ""), engine)
-        return correction_from([each for each in self.measurements if (each.machine, each.engine) == place])
+        return [each for each in self.measurements if (each.machine, each.engine) == place]
+
+    def _loads(self, engine: EngineName) -> list[Measurement]:
+        """Measurements of memory: of the engine's version now, as another one may need more or less."""
+        found = [each for each in self._at(engine) if each.predicted_bytes and each.used_bytes]
+        version = self.versions.get(engine)
+        return [each for each in found if each.engine_version == version] or found
 
 
-def split_remark(key: str, used_bytes: int | None, vram_bytes: int | None) -> str:
-    """What it means that Ollama put a part of a model on the processor; empty when it didn't."""
-    if not used_bytes or not vram_bytes or vram_bytes >= used_bytes:
-        return ""
-    rest = used_bytes - vram_bytes
-    return (
-        f"Ollama put {rest * 100 // used_bytes} % of {key} on the processor: of {format_memory(used_bytes)} only "
-        f"{format_memory(vram_bytes)} found room in graphics memory, and the processor's part sets the pace. Close "
-        "programs that use the graphics card, or install it with a shorter context (--context) or a smaller variant."
-    )
+def learned_from(
+    measurements: Sequence[Measurement], statuses: Sequence[RuntimeStatus], machines: Sequence[str]
+) -> Learned:
+    """What all measurements say of the engines as they are now.
+
+    Args:
+        machines: Where each engine of ``statuses`` computes.
+    """
+    names = [status.name for status in statuses]
+    versions = {status.name: status.version for status in statuses if status.version}
+    return Learned(tuple(measurements), dict(zip(names, machines, strict=True)), versions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.fit import MIN_COMPUTE_CAPABILITY
 from bbj_desktop.core.hardware import Gpu, HardwareProfile
-from bbj_desktop.core.measuring import Correction
+from bbj_desktop.core.measuring import Correction, GraphicsRoom
 from bbj_desktop.core.recommendation import Expectation, Fit, Placement, Reason, ReasonKind
 from bbj_desktop.core.release import Release, Role, TierTable, Variant
 
@@ -280,6 +280,15 @@ def memory_corrected(runtime: str, correction: Correction) -> Reason:
     )
 
 
+def graphics_limited(runtime: str, seen: GraphicsRoom) -> Reason:
+    """Why less graphics memory counts than the card has."""
+    text = (
+        f"{memory_text(seen.most_bytes)} of graphics memory count: more {ENGINE_NAMES[runtime]} didn't get here when a "
+        f"model needed it, n={seen.count}."
+    )
+    return _reason(ReasonKind.ENGINE, "graphics_limited", text, most_bytes=seen.most_bytes, count=seen.count)
+
+
 # The engine
 
 
@@ -411,8 +420,10 @@ def disk_short(place: str, need: int, free: int) -> Reason:
     return _reason(ReasonKind.WARNING, "disk_short", text, place=place, need_bytes=need, free_bytes=free)
 
 
-def context_shortened(wanted: int, given: int) -> Reason:
-    text = f"The context is {given} tokens instead of {wanted}: more doesn't fit into the memory."
+def context_shortened(wanted: int, given: int, *, on_gpu: bool = False) -> Reason:
+    """``on_gpu``: so that all of the model lies in graphics memory."""
+    place = "graphics memory" if on_gpu else "the memory"
+    text = f"The context is {given} tokens instead of {wanted}: more doesn't fit into {place}."
     return _reason(ReasonKind.WARNING, "context_shortened", text, wanted=wanted, given=given)
 
 
@@ -421,10 +432,11 @@ def context_untrained(wanted: int, trained: int) -> Reason:
     return _reason(ReasonKind.WARNING, "context_untrained", text, wanted=wanted, trained=trained)
 
 
-def shorter_context_fits(given: int) -> Reason:
-    return _reason(
-        ReasonKind.MORE, "shorter_context_fits", f"With {given} tokens of context it would fit.", given=given
-    )
+def shorter_context_fits(given: int, *, on_gpu: bool = False) -> Reason:
+    """``on_gpu``: it fits as it is, but not all of it into graphics memory."""
+    what = "all of it would fit into graphics memory" if on_gpu else "it would fit"
+    text = f"With {given} tokens of context {what}."
+    return _reason(ReasonKind.MORE, "shorter_context_fits", text, given=given)
 
 
 def coarse(name: str) -> Reason:

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 import platform
-from collections import defaultdict
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -48,18 +48,22 @@ class Measurements:
         self._lock = folder / "answers.lock"
 
     def read(self) -> tuple[Measurement, ...]:
-        """All that can be read, in their order. What can't (a cut line, a newer program's) is passed over: nothing
-        depends on it but a better guess."""
+        """All that can be read, in the order in which they were added: clocks are set forth and back. What can't (a
+        cut line, a newer program's) is passed over and noted in the log: nothing depends on it but a better guess."""
         try:
             with self._file.open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - 2 * MAX_BYTES))
-                lines = file.read().splitlines()
+                begin = max(0, file.seek(0, os.SEEK_END) - 2 * MAX_BYTES)
+                file.seek(begin)
+                lines = file.read().splitlines()[bool(begin) :]
         except FileNotFoundError:
             return ()
         except OSError as error:
             log.warning("measurements can't be read: %s", error)
             return ()
-        return tuple(found for line in lines if (found := _parsed(line)) is not None)
+        found = [_parsed(line) for line in lines if line.strip()]
+        if None in found:
+            log.warning("%s: %d of %d lines are passed over", self._file, found.count(None), len(found))
+        return tuple(each for each in found if each is not None)
 
     def add(self, measurement: Measurement) -> None:
         """Appends one.
@@ -86,12 +90,15 @@ class Measurements:
             file.write(line)
 
     def _shorten(self) -> None:
-        kept: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)
-        for each in self.read():
-            kept[each.subject].append(each)
-        latest = sorted((each for found in kept.values() for each in found[-KEPT:]), key=lambda each: each.at)
+        counted: Counter[tuple[str, str, str]] = Counter()
+        latest: list[Measurement] = []
+        for each in reversed(self.read()):
+            counted[each.subject] += 1
+            if counted[each.subject] <= KEPT:
+                latest.append(each)
         new = self._file.with_suffix(".new")
-        text = "".join(f"{each.model_dump_json(exclude_none=True)}\n" for each in latest[-MAX_LINES:])
+        kept = reversed(latest[:MAX_LINES])
+        text = "".join(f"{each.model_dump_json(exclude_none=True)}\n" for each in kept)
         new.write_text(text, encoding="utf-8")
         new.replace(self._file)
 

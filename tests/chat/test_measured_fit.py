@@ -44,8 +44,9 @@ def test_the_real_engine_takes_what_was_predicted(tmp_path: Path, monkeypatch: p
     assert second.used_bytes is None  # looked at once
     assert first.load_s > 0
     assert second.load_s == 0
-    assert what_is_learned(context, [runtime.status()]).correction("embedded") is None
+    assert what_is_learned(context, [runtime.status()]).correction("embedded", version.variant) is None
     speed = measured_here(context, version)
     assert speed is not None
-    assert speed.count == 2
+    assert (speed.count, speed.set_aside) == (1, 1)  # the first one loaded the model
+    assert first.prefill_tokens == first.prompt_tokens
     assert speed.prefill_tokens_per_s

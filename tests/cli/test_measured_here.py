@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,19 @@ def test_a_model_that_ollama_splits_is_said_with_the_answer(installed: Call, oll
     called = installed("ask", "What is BBj?")
     assert called.code == 0
     assert "Ollama put 50 % of bbj-coder:2026.1-7b-q4_0 on the processor" in called.err
+
+
+def test_where_it_lay_is_remembered_with_every_answer(
+    installed: Call, ollama: FakeOllama, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("What is BBj?\nAnd a window?\n"))
+    ollama.vram_share = 0.5
+    ollama.answer = ANSWER
+    assert installed("chat").code == 0
+    first, second = _lines(data)
+    assert first["gpu_share"] == second["gpu_share"] == pytest.approx(0.5, abs=0.01)
+    assert "vram_bytes" in first
+    assert "vram_bytes" not in second
 
 
 def test_purge_removes_it(installed: Call, data: Path) -> None:

@@ -90,6 +90,7 @@ class Usage(_Said):
 
 
 class Timings(_Said):
+    prompt_n: int | None = None
     prompt_per_second: float | None = None
     predicted_per_second: float | None = None
 

@@ -257,6 +257,7 @@ def _events(chunks: Iterator[Mapping[str, Any]], watch: Stopwatch, load_s: float
             stop_reason,
             load_s=load_s,
             prompt_tokens=usage.prompt_tokens,
+            prefill_tokens=timings.prompt_n,
             prefill_tokens_per_s=timings.prompt_per_second,
             answer_tokens=usage.completion_tokens,
             decode_tokens_per_s=timings.predicted_per_second,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from bbj_desktop.core.chat import ChatEvent, ChatRequest, CompletionRequest, Finished, Message
+from bbj_desktop.core.chat import LOADED_S, ChatEvent, ChatRequest, CompletionRequest, Finished, Message
 from bbj_desktop.core.engines import OLLAMA_ACCELERATORS, RuntimeStatus
 from bbj_desktop.core.errors import (
     BBjDesktopError,
@@ -434,12 +434,18 @@ class OllamaRuntime:
 
 
 def _finished(watch: Stopwatch, line: ChatLine) -> Finished:
-    """From the numbers of the last line, durations in nanoseconds."""
+    """From the numbers of the last line, durations in nanoseconds.
+
+    ``prompt_eval_count`` has the tokens of the whole prompt, ``prompt_eval_duration`` the time for those that weren't
+    remembered (``promptEvalCount`` in Ollama's ``llm/llama_server.go``): the two belong together only of a fresh model.
+    """
+    load_s = (line.load_duration or 0) * _NS
     return Finished(
         statistics=watch.statistics(
             "length" if line.done_reason == "length" else "stop",
-            load_s=(line.load_duration or 0) * _NS,
+            load_s=load_s,
             prompt_tokens=line.prompt_eval_count,
+            prefill_tokens=line.prompt_eval_count if load_s >= LOADED_S else None,
             prefill_tokens_per_s=_rate(line.prompt_eval_count, line.prompt_eval_duration),
             answer_tokens=line.eval_count,
             decode_tokens_per_s=_rate(line.eval_count, line.eval_duration),
