@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core.errors import EngineError, EngineMismatchError, EngineMissingError
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
-from bbj_desktop.core.versions import InstalledVersion
+from bbj_desktop.core.versions import STREAMED, InstalledVersion
 from bbj_desktop.services.runtime.ollama_drift import Drift, DriftKind, alias_drift, tag_drift
 from bbj_desktop.services.store.store import Store
 
@@ -34,7 +34,7 @@ def find_drift(context: Context, versions: tuple[InstalledVersion, ...] | None =
     if not concerned:
         return ()
     try:
-        with _api(context) as api:
+        with talk_to_ollama(context) as api:
             tags = api.tags()
             return tuple(drift for each in concerned for drift in _drift_of(api, each, tags, everything))
     except EngineMissingError:
@@ -69,13 +69,16 @@ def mend(
     registration = version.registration("ollama")
     if registration is None:
         return version, ()
-    with _api(context) as api:
+    with talk_to_ollama(context) as api:
         found = list(_drift_of(api, version, api.tags(), store.versions()))
         if any(drift.wrong_answer for drift in found):
             _tell(found, report)
             report(Step("register", f"Registering {version.key} with Ollama again"))
-            api.delete(version.key)
-            version = store.register(version.key, context.runtime("ollama").register(version, report, cancel))
+            if store.keeps(version):  # else the only files would go with the last name: the route replaces it
+                api.delete(version.key)
+            again = context.runtime("ollama").register(version, report, cancel)
+            route = again.route if store.keeps(version) else STREAMED
+            version = store.register(version.key, again.model_copy(update={"route": route}))
             later = _drift_of(api, version, api.tags(), store.versions())
             moved = [drift for drift in later if drift not in found and not _left_behind(api, version, drift)]
             found += moved
@@ -125,8 +128,8 @@ def _drift_of(
 
 
 @contextmanager
-def _api(context: Context) -> Iterator[OllamaApi]:
-    """Raises EngineMissingError when no Ollama can be used."""
+def talk_to_ollama(context: Context) -> Iterator[OllamaApi]:
+    """Its API, while the ``with`` block runs. Raises EngineMissingError when no Ollama can be used."""
     status = context.runtime("ollama").status()
     if not status.available:
         raise EngineMissingError(status.reason, hint="See bbj-desktop doctor.")

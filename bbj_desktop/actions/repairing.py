@@ -9,8 +9,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
-from bbj_desktop.actions.drifting import mend
+from bbj_desktop.actions.drifting import mend, talk_to_ollama
 from bbj_desktop.actions.installing import donors_of, limits_of
+from bbj_desktop.actions.restreaming import restream
+from bbj_desktop.actions.serving_bytes import damaged_copies, look_at_files
 from bbj_desktop.core.errors import (
     BBjDesktopError,
     DigestError,
@@ -25,6 +27,7 @@ from bbj_desktop.core.release import ChunkIndex
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.registry.client import Registry, blob_path
 from bbj_desktop.services.runtime.ollama_drift import Drift
+from bbj_desktop.services.runtime.ollama_freeing import let_go
 from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.store.store import Store
 from bbj_desktop.services.transfer.donors import keep_index
@@ -67,14 +70,18 @@ def repair(context: Context, text: str, report: Report, cancel: Cancel) -> Repai
     started = time.monotonic()
     store = context.open_store()
     version = store.find(text)
-    try:
-        damaged, fetched = _repair_files(context, store, version, report, cancel)
-    except (TransportError, NoTrustedRootError) as error:
-        _refuse_damaged(store, version, error, report, cancel)
-        damaged = fetched = 0
     mended: tuple[Drift, ...] = ()
     try:
-        version, mended = mend(context, store, version, report, cancel)
+        damaged, fetched, mended = _repair_files(context, store, version, report, cancel)
+    except (TransportError, NoTrustedRootError) as error:
+        _refuse_damaged(context, store, version, error, report, cancel)
+        damaged = fetched = 0
+    version = store.get(version.key)  # a stream may have moved it
+    try:
+        _drop_damaged_copies(context, store, version, report, cancel)
+        for each in _sharing(store, version):
+            now, found = mend(context, store, each, report, cancel)
+            version, mended = (now if each.key == version.key else version), (*mended, *found)
     except EngineMissingError as error:  # the file is right; what Ollama has can't be told
         report(Remark(f"Ollama wasn't asked: {error.message}"))
     log.info("repaired %s: %d bytes damaged, %d fetched", version.key, damaged, fetched)
@@ -88,24 +95,43 @@ def repair(context: Context, text: str, report: Report, cancel: Cancel) -> Repai
 
 
 def _refuse_damaged(
-    store: Store, version: InstalledVersion, error: BBjDesktopError, report: Report, cancel: Cancel
+    context: Context,
+    store: Store,
+    version: InstalledVersion,
+    error: BBjDesktopError,
+    report: Report,
+    cancel: Cancel,
 ) -> None:
     """Without the registry a whole file can still be registered again. Raises ``error`` when it isn't whole."""
     report(Remark(f"The registry can't be reached: {error.message}"))
     report(Step("verify", f"Reading {version.path.name}"))
     try:
-        store.verify(version.key, report, cancel)
+        look_at_files(context, store, version, report, cancel)
     except (DigestError, NotFoundError) as damage:
         raise error from damage
 
 
+def _drop_damaged_copies(
+    context: Context, store: Store, version: InstalledVersion, report: Report, cancel: Cancel
+) -> None:
+    """A copy of Ollama's own that isn't what its name says goes, with our names of it, so that it is taken anew."""
+    if version.registration("ollama") is None or not store.keeps(version):
+        return
+    with talk_to_ollama(context) as api:
+        if damaged := damaged_copies(context, version, report, cancel):
+            report(Remark(f"What Ollama keeps of {version.key} is damaged: it takes it again.", "warning"))
+            let_go(api, damaged, store.versions(), cancel)
+
+
 def _repair_files(
     context: Context, store: Store, version: InstalledVersion, report: Report, cancel: Cancel
-) -> tuple[int, int]:
-    """Bytes that were damaged, and fetched."""
+) -> tuple[int, int, tuple[Drift, ...]]:
+    """Bytes that were damaged, and fetched; what of its tag was put right with them."""
     registry = context.open_registry()
     try:
         report(Step("plan", "Reading the signed chunk list"))
+        if not store.keeps(version):
+            return restream(context, store, registry, version, report, cancel)
         indexes = [registry.chunk_index(part, cancel) for part, _ in version.files]
         for each in _sharing(store, version):
             unload_everywhere(context, each, report)
@@ -117,7 +143,7 @@ def _repair_files(
         ]
     finally:
         registry.close()
-    return sum(each.damaged_bytes for each in done), sum(each.fetched_bytes for each in done)
+    return sum(each.damaged_bytes for each in done), sum(each.fetched_bytes for each in done), ()
 
 
 def _repair(

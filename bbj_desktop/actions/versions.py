@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import find_drift, mend
+from bbj_desktop.actions.serving_bytes import Verified, look_at_files, look_at_served
 from bbj_desktop.core.errors import EngineError, InUseError, NotFoundError, UserInputError
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step, silent
 from bbj_desktop.core.versions import InstalledVersion, Registration, model_name, previous_of
@@ -221,14 +222,18 @@ def drift_of(context: Context, version: InstalledVersion) -> tuple[Drift, ...]:
     return find_drift(context, (version,))
 
 
-def verify(context: Context, text: str, report: Report, cancel: Cancel) -> InstalledVersion:
-    """Reads an installed version's file again and compares it with the signed digest.
+def verify(context: Context, text: str, report: Report, cancel: Cancel) -> Verified:
+    """Reads an installed version's file again and compares it with the signed digest; then Ollama's copy, if it has
+    one of its own that can be read.
 
     Raises:
-        DigestError: It is damaged.
+        DigestError: One of them is damaged.
+        NotFoundError: Only Ollama had it, and it is gone there.
+        StoreAccessError: It can't be read, and nobody says that it is there.
     """
     store = context.open_store()
     version = store.find(text)
     report(Step("verify", f"Reading {' and '.join(path.name for _, path in version.files)}"))
-    store.verify(version.key, report, cancel)
-    return version
+    files = look_at_files(context, store, version, report, cancel)
+    served = look_at_served(context, store, version, files, report, cancel)
+    return Verified(version=version, files=files, served=served)

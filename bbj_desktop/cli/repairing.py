@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from bbj_desktop.actions import repairing, versions
+from bbj_desktop.actions.serving_bytes import Bytes, Verified
 from bbj_desktop.cli.naming import find_installed
 from bbj_desktop.cli.results.versions import RepairResult, VerifyResult
 from bbj_desktop.cli.results.views import VersionView
@@ -14,26 +15,33 @@ from bbj_desktop.core.units import format_bytes, format_seconds
 from bbj_desktop.services.runtime.ollama_drift import Drift
 
 EXIT_DRIFT = 1
+EXIT_AS_NAMED = 22
 
 
 def verify(session: Session) -> Outcome:
     """Compares a version's file with what was signed."""
     key = _key(session)
-    version = session.work(lambda report, cancel: versions.verify(session.context, key, report, cancel))
-    digest = version.variant.file.digest
-    drift = versions.drift_of(session.context, version)
-    result = VerifyResult(version=VersionView.of(version), digest=digest, drift=drift)
-    length = format_bytes(version.variant.length_bytes)
-    digests = " and ".join(part.file.digest for part in version.variant.parts)
-    return _with_drift(result, lambda screen: screen.line(f"{key} is as it was signed: {length}, {digests}"))
+    done = session.work(lambda report, cancel: versions.verify(session.context, key, report, cancel))
+    digest = done.version.variant.file.digest
+    drift = versions.drift_of(session.context, done.version)
+    result = VerifyResult(
+        version=VersionView.of(done.version), digest=digest, drift=drift, files=done.files, served=done.served
+    )
+    code = EXIT_AS_NAMED if result.files is Bytes.AS_NAMED else 0
+    return Outcome(result, lambda screen: _show_verified(screen, done, drift), EXIT_DRIFT if drift else code)
 
 
-def _with_drift(result: VerifyResult, show: Callable[[Screen], None]) -> Outcome:
-    def show_all(screen: Screen) -> None:
-        show(screen)
-        show_drift(screen, result.drift, hint=True)
-
-    return Outcome(result, show_all, EXIT_DRIFT if result.drift else 0)
+def _show_verified(screen: Screen, done: Verified, drift: Sequence[Drift]) -> None:
+    variant, key = done.version.variant, done.version.key
+    length = format_bytes(variant.length_bytes)
+    digests = " and ".join(part.file.digest for part in variant.parts)
+    if done.files is Bytes.AS_NAMED:
+        screen.line(f"{key} is as named by Ollama, and not verified: its files can't be read here. {length}, {digests}")
+    else:
+        screen.line(f"{key} is as it was signed: {length}, {digests}")
+        if done.served is Bytes.AS_NAMED:
+            screen.line("Ollama answers from a copy of its own that can't be read here: that is as named by Ollama.")
+    show_drift(screen, drift, hint=True)
 
 
 def show_drift(screen: Screen, drift: Sequence[Drift], *, hint: bool) -> None:

@@ -14,6 +14,9 @@ from bbj_desktop.core.release import Offer, Part, Quantisation, Release, Role, V
 INSTALLED_FORMAT = 2
 """The newest. 2 has an adapter, and is written for such versions only."""
 
+STREAMED = "stream"
+"""The route of versions of which only Ollama has the files, see ``core.routes``."""
+
 
 class Registration(BaseModel):
     """How a runtime got to know a version.
@@ -97,6 +100,11 @@ class InstalledVersion(BaseModel):
     def slot(self) -> str:
         """Versions of one slot replace each other: ``bbj-coder:7b``."""
         return slot_of(self.release)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether it was fetched straight into Ollama: then the only files are Ollama's own."""
+        return any(entry.route == STREAMED for entry in self.registrations)
 
     def registration(self, runtime: str) -> Registration | None:
         return next((entry for entry in self.registrations if entry.runtime == runtime), None)

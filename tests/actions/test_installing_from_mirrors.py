@@ -42,7 +42,7 @@ def test_a_mirror_with_good_metadata_and_bad_blobs_does_no_harm(
 ) -> None:
     spoil(server, blobs_of(publication), fault)
     installed = install(context)
-    assert versions.verify(context, installed.version.key, silent, Cancel()).active
+    assert versions.verify(context, installed.version.key, silent, Cancel()).version.active
     assert mirror.sent_bytes(blob_path(installed.version.variant.file.digest)) > 0
 
 

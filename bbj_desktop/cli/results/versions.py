@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bbj_desktop.actions.serving_bytes import Bytes
 from bbj_desktop.cli.results.base import ResultModel
 from bbj_desktop.cli.results.views import VersionView
 from bbj_desktop.services.runtime.ollama_drift import Drift
@@ -59,11 +60,15 @@ class VerifyResult(ResultModel):
     """Attributes:
     digest: What was signed, and what the file has: ``sha256:<hex>``.
     drift: What somebody changed of it in Ollama since it was registered.
+    files: ``hashed``, or ``as-named-by-ollama`` where only Ollama has them and they can't be read here.
+    served: The same for what Ollama reads; null for the embedded engine, and where no Ollama answers.
     """
 
     version: VersionView
     digest: str
     drift: tuple[Drift, ...] = ()
+    files: Bytes = Bytes.HASHED
+    served: Bytes | None = None
 
 
 class RepairResult(ResultModel):

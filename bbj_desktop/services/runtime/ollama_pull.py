@@ -90,6 +90,7 @@ def pull(
                 if registry.failure is not None:
                     raise registry.failure from error
                 raise
+            api.delete(version.key)  # what somebody made of it goes whole; the files have another name by now
             api.copy(registry.name, version.key)
             api.delete(registry.name)
         sweep(api, api.tags())  # last: what an interrupted pull left shares its blobs with this one

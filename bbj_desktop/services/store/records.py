@@ -142,14 +142,16 @@ def _parse(text: bytes, root: Path) -> InstalledVersion:
         raise FormatError(f"Its release has no variant {version.quantisation}.")
     if any("\0" in str(path) for _, path in version.files):
         raise FormatError("Its file has a name that no file can have.")
-    paths = [_placed(part.file.digest, path, root) for part, path in version.files]
+    theirs = version.streamed
+    paths = [_placed(part.file.digest, path, root, theirs=theirs) for part, path in version.files]
     return version.model_copy(update=dict(zip(("path", "adapter_path"), paths, strict=False)))
 
 
-def _placed(digest: str, path: Path, root: Path) -> Path:
-    """Where a file is now: the store may have been moved as a whole; what is elsewhere is a shared store's file."""
+def _placed(digest: str, path: Path, root: Path, *, theirs: bool) -> Path:
+    """Where a file is now: the store may have been moved as a whole; what is elsewhere is a shared store's file, or
+    ``theirs``, Ollama's."""
     here = root / "blobs" / blob_name(digest)
-    return here if path.name == here.name and (here.exists() or not _is_there(path)) else path
+    return here if path.name == here.name and (here.exists() or not (theirs or _is_there(path))) else path
 
 
 def _is_there(path: Path) -> bool:

@@ -209,6 +209,10 @@ class Store:
         """Where the file with a digest (``sha256:<hex>``) is or will be."""
         return self.root / "blobs" / blob_name(digest)
 
+    def keeps(self, version: InstalledVersion) -> bool:
+        """Whether a version's files are ours, or the shared store's; else Ollama has the only ones."""
+        return not version.streamed or all(path.is_relative_to(self.root) for _, path in version.files)
+
     def free_bytes(self) -> int:
         """Free room on the store's volume, in bytes."""
         return self._disk.free_bytes(self.root)

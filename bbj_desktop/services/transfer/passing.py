@@ -28,6 +28,7 @@ from bbj_desktop.core.progress import Cancel, Remark
 from bbj_desktop.core.release import ChunkIndex
 from bbj_desktop.services.store.disk import pieces_of
 from bbj_desktop.services.transfer.donors import Donor
+from bbj_desktop.services.transfer.held import HeldFile
 from bbj_desktop.services.transfer.mirrors import Mirrors
 from bbj_desktop.services.transfer.owed import OwedChunks, Want
 from bbj_desktop.services.transfer.patience import Limits, Patience, Throttle, may_pass
@@ -46,6 +47,7 @@ class PassedOn:
         path: The file's path in each of them.
         index: Signed digests of its chunks.
         donors: Files on this machine that have some of the chunks.
+        held: Open ones that have some, too, whatever becomes of their names.
         limits: Patience and speed.
         remark: Told what the user should know.
 
@@ -60,6 +62,7 @@ class PassedOn:
         index: ChunkIndex,
         *,
         donors: Sequence[Donor] = (),
+        held: Sequence[HeldFile] = (),
         limits: Limits,
         remark: Callable[[Remark], None],
     ) -> None:
@@ -79,6 +82,7 @@ class PassedOn:
                 donor.index.chunks, accumulate(each.length_bytes for each in donor.index.chunks), strict=True
             )
         }
+        self._held = tuple(held)
         self._changed = threading.Condition()
         self._claimed: set[int] = set()
         self._owed = OwedChunks(_KEPT_BYTES)
@@ -173,8 +177,11 @@ class PassedOn:
 
     def _lies_here(self, want: Want) -> bool:
         chunk = self._index.chunks[want.number]
+        sought = (chunk.digest, chunk.length_bytes)
         with self._changed:
-            return (chunk.digest, chunk.length_bytes) in self._places or self._owed.get(want) is not None
+            if sought in self._places or self._owed.get(want) is not None:
+                return True
+        return any(each.has(sought) for each in self._held)
 
     def _here(self, want: Want) -> bytes | None:
         with self._changed:
@@ -182,7 +189,11 @@ class PassedOn:
         if kept is not None:
             return kept
         chunk = self._index.chunks[want.number]
-        place = self._places.get((chunk.digest, chunk.length_bytes))
+        sought = (chunk.digest, chunk.length_bytes)
+        for each in self._held:
+            if (found := each.take(sought)) is not None:
+                return found[want.first : want.last]
+        place = self._places.get(sought)
         if place is not None:
             with suppress(StoreAccessError):
                 content = b"".join(pieces_of(*place, chunk.length_bytes))

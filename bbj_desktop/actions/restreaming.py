@@ -1,0 +1,155 @@
+"""Mending a version of which only Ollama has the bytes: never by writing into its file, always by its own pull."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.drifting import find_drift, talk_to_ollama
+from bbj_desktop.actions.installing import donors_of, limits_of
+from bbj_desktop.core.errors import EngineMissingError, StoreAccessError
+from bbj_desktop.core.progress import Cancel, Remark, Report, Step
+from bbj_desktop.core.release import ChunkIndex
+from bbj_desktop.core.versions import InstalledVersion
+from bbj_desktop.services.registry.client import Registry, blob_path
+from bbj_desktop.services.runtime.ollama import OllamaRuntime
+from bbj_desktop.services.runtime.ollama_api import OllamaApi
+from bbj_desktop.services.runtime.ollama_drift import Drift
+from bbj_desktop.services.runtime.ollama_freeing import let_go
+from bbj_desktop.services.store.store import Store
+from bbj_desktop.services.transfer.held import HeldFile
+from bbj_desktop.services.transfer.passing import PassedOn
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One file of a version in Ollama's folder.
+
+    Attributes:
+        index: What was signed.
+        path: Its place.
+        held: Open, where it can be read.
+        there: Whether Ollama says that it has it.
+    """
+
+    index: ChunkIndex
+    path: Path
+    held: HeldFile | None
+    there: bool
+
+    @property
+    def damaged_bytes(self) -> int:
+        if self.held is not None:
+            return self.held.damaged_bytes
+        return 0 if self.there else self.index.file.length_bytes
+
+
+def restream(
+    context: Context, store: Store, registry: Registry, version: InstalledVersion, report: Report, cancel: Cancel
+) -> tuple[int, int, tuple[Drift, ...]]:
+    """Lets Ollama pull a version again whose only files are its own, where they aren't as they were signed or its tag
+    isn't as it was registered. What of them can be read and is right isn't fetched. Interrupted anywhere, the next
+    time mends it; what Ollama had given up by then and hadn't taken again is fetched.
+
+    Returns:
+        Bytes that were damaged or gone, and that were fetched; and what somebody had changed of its tag.
+
+    Raises:
+        EngineError: Ollama can't; or somebody else's model needs the damaged file.
+        TransportError, TrustError: What is missing can't be had.
+    """
+    runtime = _runtime(context)
+    indexes = [registry.chunk_index(part, cancel) for part, _ in version.files]
+    with talk_to_ollama(context) as api, _looked(api, runtime, version, indexes, report, cancel) as looked:
+        damaged = sum(each.damaged_bytes for each in looked)
+        drift = tuple(each for each in find_drift(context, (version,)) if each.wrong_answer)
+        if not damaged and not drift:
+            _tell_unread(looked, report)
+            return 0, 0, ()
+        report(Step("repair", f"Letting Ollama fetch {version.key} again"))
+        if giving_up := [each.index.file.digest for each in looked if each.there and each.damaged_bytes]:
+            let_go(api, giving_up, store.versions(), cancel)
+        if any(not each.there for each in looked):  # a tag without its file looks as if nothing were to be done
+            api.delete(version.key)
+        fetched = _stream(context, store, registry, runtime, version, looked, report, cancel)
+    log.info("streamed %s again: %d bytes fetched", version.key, fetched)
+    return damaged, fetched, drift
+
+
+def _runtime(context: Context) -> OllamaRuntime:
+    runtime = context.runtime("ollama")
+    status = runtime.status()
+    if not isinstance(runtime, OllamaRuntime) or not status.available:
+        raise EngineMissingError(status.reason, hint="The only files of this version are Ollama's: start it first.")
+    return runtime
+
+
+@contextmanager
+def _looked(
+    api: OllamaApi,
+    runtime: OllamaRuntime,
+    version: InstalledVersion,
+    indexes: Sequence[ChunkIndex],
+    report: Report,
+    cancel: Cancel,
+) -> Iterator[list[Looked]]:
+    with ExitStack() as stack:
+        found = []
+        for index, (_, before) in zip(indexes, version.files, strict=True):
+            path = runtime.blob_path(index.file.digest) or before  # its folder may be another one now
+            held = None
+            try:
+                held = stack.enter_context(HeldFile(path, index))
+            except StoreAccessError as error:
+                log.info("%s", error.message)
+            else:
+                report(Step("verify", f"Reading {path.name} in Ollama's folder"))
+                held.look(report, cancel)
+            found.append(Looked(index, path, held, api.has_blob(index.file.digest, cancel)))
+        yield found
+
+
+def _tell_unread(looked: Sequence[Looked], report: Report) -> None:
+    for each in looked:
+        if each.held is None:
+            report(Remark(f"{each.path} can't be read here: its bytes are as named by Ollama.", "warning"))
+
+
+def _stream(
+    context: Context,
+    store: Store,
+    registry: Registry,
+    runtime: OllamaRuntime,
+    version: InstalledVersion,
+    looked: Sequence[Looked],
+    report: Report,
+    cancel: Cancel,
+) -> int:
+    """Returns the bytes that were fetched."""
+    donors, limits = donors_of(store), limits_of(context)
+    held = [each.held for each in looked if each.held is not None]
+    passed = {
+        each.index.file.digest: PassedOn(
+            registry.payload_sources(each.index),
+            blob_path(each.index.file.digest),
+            each.index,
+            donors=donors,
+            held=held,
+            limits=limits,
+            remark=lambda remark: log.warning("%s", remark.text),  # from the threads that serve
+        )
+        for each in looked
+    }
+    path, *adapters = [each.path for each in looked]
+    record = version.model_copy(update={"path": path, "adapter_path": adapters[0] if adapters else None})
+    known, others = version.registration("ollama"), [e for e in version.registrations if e.runtime != "ollama"]
+    registration = runtime.stream(record, passed, report, cancel)
+    registration = registration.model_copy(update={"aliases": known.aliases if known is not None else ()})
+    store.install(record.model_copy(update={"registrations": (*others, registration)}))
+    return sum(each.received_bytes for each in passed.values())
