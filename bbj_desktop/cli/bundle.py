@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,14 +17,11 @@ from bbj_desktop.cli.results.bundles import BundleExportResult, BundleImportResu
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.cli.trusting import agree, with_registry
-from bbj_desktop.core.errors import UserInputError
 from bbj_desktop.core.release import Extra
-from bbj_desktop.core.units import format_bytes, format_seconds
+from bbj_desktop.core.units import format_bytes, format_seconds, parse_size
 from bbj_desktop.services.registry.bundle import BundleFolder, BundleSource
 
 EXIT_INCOMPLETE = 21
-_SIZE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) ?([kmgt]i?)?b?", re.IGNORECASE)
-_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def export(session: Session) -> Outcome:
@@ -67,15 +63,6 @@ def _chosen_extras(session: Session) -> tuple[Extra, ...]:
     for extra in chosen:
         session.screen.message(f"{format_bytes(extra.file.length_bytes)}  {extra.key}")
     return chosen
-
-
-def parse_size(text: str) -> int:
-    """Bytes of ``4GB`` (decimal, as sticks are sold) or ``4GiB``. Raises UserInputError."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise UserInputError(f"{text!r} isn't a size.", hint="Write it as 4GB.")
-    unit = (match[2] or "").lower()
-    return int(float(match[1]) * (1024 if unit.endswith("i") else 1000) ** _POWERS[unit[:1]])
 
 
 def _show_exported(screen: Screen, result: BundleExportResult) -> None:

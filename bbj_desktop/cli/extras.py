@@ -6,14 +6,13 @@ from functools import partial
 
 from bbj_desktop.actions import extras as actions
 from bbj_desktop.actions import publishing
-from bbj_desktop.cli.bundle import parse_size
 from bbj_desktop.cli.results.extras import ExtrasFetchResult, ExtrasListResult
 from bbj_desktop.cli.results.publishing import RegistryExtraResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.cli.signing import keys_of, passphrase_of, place, show_stage, stage_of, terms_of
 from bbj_desktop.cli.trusting import with_registry
-from bbj_desktop.core.units import format_bytes
+from bbj_desktop.core.units import format_bytes, parse_size
 from bbj_desktop.services.registry.extras import ExtraDraft
 
 

@@ -1,9 +1,15 @@
-"""Numbers as people read them."""
+"""Numbers as people read and write them."""
 
 from __future__ import annotations
 
+import re
+
+from bbj_desktop.core.errors import UserInputError
+
 _KILO = 1000
 _UNITS = ("B", "KB", "MB", "GB", "TB")
+_SIZE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) ?([kmgt]i?)?b?", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
 def format_bytes(value: int) -> str:
@@ -39,3 +45,12 @@ def format_seconds(value: float) -> str:
         return f"{value:.0f} s"
     minutes = round(value / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004
+
+
+def parse_size(text: str) -> int:
+    """Bytes of ``4GB`` (decimal, as sticks are sold) or ``4GiB``. Raises UserInputError."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UserInputError(f"{text!r} isn't a size.", hint="Write it as 4GB.")
+    unit = (match[2] or "").lower()
+    return int(float(match[1]) * (1024 if unit.endswith("i") else 1000) ** _POWERS[unit[:1]])

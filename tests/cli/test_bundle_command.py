@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.cli.bundle import EXIT_INCOMPLETE, parse_size
+from bbj_desktop.cli.bundle import EXIT_INCOMPLETE
 from bbj_desktop.cli.results.bundles import BundleExportResult, BundleImportResult
 from bbj_desktop.cli.results.installing import UpdateResult
 from bbj_desktop.cli.results.versions import VersionsResult
 from bbj_desktop.core.errors import UserInputError
+from bbj_desktop.core.units import parse_size
 from tests.cli.conftest import Call
 from tests.fakes.ollama import FakeOllama
 from tests.fakes.published import Publication
