@@ -185,3 +185,11 @@ def test_it_can_not_be_started_from_here(workstation: Call, server: FakeOllama) 
     called = workstation("ollama", "start")
     assert called.code == 9
     assert "can't be started from here" in called.err
+
+
+def test_when_it_is_away_nothing_is_advised_for_this_machine(workstation: Call, server: FakeOllama) -> None:
+    server.stop()
+    said = workstation("connect").err
+    assert f"No Ollama answers at {server.address}." in said
+    assert "set another ollama_host" in said
+    assert "install it" not in said.lower()

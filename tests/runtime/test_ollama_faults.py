@@ -78,7 +78,7 @@ def test_no_server_makes_it_unavailable_and_says_what_to_do() -> None:
     status = runtime.status()
     runtime.close()
     assert not status.available
-    assert "ollama serve" in status.reason
+    assert "bbj-desktop ollama start" in status.reason
 
 
 def test_a_server_that_hangs_is_given_up_in_time() -> None:

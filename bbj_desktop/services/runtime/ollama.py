@@ -47,7 +47,8 @@ exists since 0.5.5, ``capabilities`` in ``/api/show`` since 0.6.4; measured were
 
 _SERVICE_MODELS = Path("/usr/share/ollama/.ollama/models")
 _NS = 1e-9
-_INSTALL_HINT = "Install it from ollama.com, or start it (ollama serve); or use the embedded engine."
+_HERE_HINT = "Start it (bbj-desktop ollama start), install it from ollama.com, or use the embedded engine."
+_ELSEWHERE_HINT = "Have it started there, or set another ollama_host."
 
 
 class OllamaRuntime:
@@ -128,7 +129,8 @@ class OllamaRuntime:
         except EngineTooOldError as error:
             return RuntimeStatus(available=False, reason=str(error), version=error.found, **common)
         except EngineMissingError as error:
-            reason = str(error) if self._bad_address else f"No Ollama answers at {self.address}. {_INSTALL_HINT}"
+            hint = _HERE_HINT if local else _ELSEWHERE_HINT
+            reason = str(error) if self._bad_address else f"No Ollama answers at {self.address}. {hint}"
             return RuntimeStatus(available=False, reason=reason, **common)
         except BBjDesktopError as error:
             return RuntimeStatus(available=False, reason=str(error), **common)
