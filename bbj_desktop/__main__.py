@@ -29,6 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from bbj_desktop.services.runtime.fit_child import main as fit_child
 
         return fit_child()
+    if arguments[:1] == ["--template-child"]:
+        from bbj_desktop.services.registry.template_child import main as template_child
+
+        return template_child()
     if arguments[:1] == ["--probe-child"]:
         from bbj_desktop.services.probe import run_child
 

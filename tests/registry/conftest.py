@@ -1,12 +1,15 @@
-"""A customer's registry client on a simulated registry."""
+"""A customer's registry client on a simulated registry, and makers with a real one."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from bbj_desktop.services.registry.client import Registry
+from bbj_desktop.services.registry.publish import create_registry
+from tests.fakes.makers import PASSPHRASE, Makers
 from tests.fakes.people import People
 from tests.fakes.published import Publication
 from tests.fakes.registry import Open, RegistrySimulator
@@ -54,3 +57,19 @@ def people(tmp_path: Path, published_twice: Publication) -> People:
                 key.rename(people.of(person) / key.name)
     publication.keys.rename(people.online)
     return people
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new registry with its keys, made once: stretching a passphrase takes its time."""
+    place = tmp_path_factory.mktemp("fresh")
+    makers = Makers(place)
+    create_registry(makers.folder, makers.keys, PASSPHRASE)
+    return place
+
+
+@pytest.fixture
+def makers(tmp_path: Path, fresh: Path) -> Makers:
+    makers = Makers(tmp_path)
+    shutil.copytree(fresh, tmp_path, dirs_exist_ok=True)
+    return makers

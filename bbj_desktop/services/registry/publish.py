@@ -32,6 +32,7 @@ from bbj_desktop.core.release import (
 from bbj_desktop.services.locking import FileLock
 from bbj_desktop.services.registry.adapters import read_adapters
 from bbj_desktop.services.registry.blobs import place_bytes, reference_to, tokenizer_of
+from bbj_desktop.services.registry.chat_template import SpecialTokens
 from bbj_desktop.services.registry.draft import (
     ModelFile,
     ReleaseDraft,
@@ -44,6 +45,7 @@ from bbj_desktop.services.registry.keys import CHANNEL_PLANS, KEY_PLANS, KeyFold
 from bbj_desktop.services.registry.layout import INITIAL_ROOT, METADATA, catalogue_target, manifest_target
 from bbj_desktop.services.registry.ledger import Ledger, Lifetimes
 from bbj_desktop.services.registry.payloads import HashedVariant, hash_variants
+from bbj_desktop.services.registry.rendering import check_prompt
 from bbj_desktop.services.registry.root import RootDescription, describe_root
 from bbj_desktop.services.registry.rotation import change_keys
 from bbj_desktop.services.registry.staging import Stage, StagingLedger, publish_stage
@@ -418,6 +420,10 @@ class Publisher:
         bases = [read_model(quantisation, each.base) for quantisation, each in sorted(draft.adapters.items())]
         models = [*wholes, *bases]
         check_models(draft, models)
+        checked = check_prompt(draft, SpecialTokens.of(models[0].header))
+        for remark in checked.unchecked:
+            report(Remark(remark))
+        draft = draft.model_copy(update={"prompt": checked.prompt})
         adapters = read_adapters(draft, bases)
         report(Step("hash", f"Reading {len(models) + len(adapters)} model files"))
         hashed = hash_variants(wholes, bases, adapters, max_file_bytes, report, cancel)
@@ -475,7 +481,7 @@ class Publisher:
             if manifest is None:
                 continue
             release = parse_release(manifest)
-            if _without_fit(release) != _without_fit(candidate):
+            if _as_written(release) != _as_written(candidate):
                 raise PublishError(
                     f"{candidate.title} {candidate.version} was published in {channel} with other content.",
                     hint="What is published stays as it is: give the new one a new version.",
@@ -548,7 +554,8 @@ def _assemble(draft: ReleaseDraft, tokenizer: FileReference | None, variants: Se
     return Release(**texts, tokenizer=tokenizer, variants=tuple(variants))
 
 
-def _without_fit(release: Release) -> Release:
-    """A release without what may differ from one recording to the next."""
+def _as_written(release: Release) -> Release:
+    """A release without what is measured or follows from the rest: that may differ from one program to the next."""
     variants = tuple(variant.model_copy(update={"fit_table": ()}) for variant in release.variants)
-    return release.model_copy(update={"variants": variants})
+    prompt = release.prompt.model_copy(update={"rendering": None})
+    return release.model_copy(update={"variants": variants, "prompt": prompt})

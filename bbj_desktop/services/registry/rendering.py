@@ -1,0 +1,158 @@
+"""Whether a release's two templates make the same prompt, and the example by which customers check it.
+
+A conversation is rendered by the chat template that the GGUF carries, as training rendered it, and by Ollama's
+template. The prompt goes into the signed release: every runtime of a customer must make the same of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bbj_desktop.core.errors import PublishError
+from bbj_desktop.core.fim import fim_template
+from bbj_desktop.core.go_syntax import GoSyntaxError, NotCheckableError
+from bbj_desktop.core.go_template import render_chat, render_fim
+from bbj_desktop.core.release import Prompt, RenderedMessage, Rendering, Role
+from bbj_desktop.services.registry.chat_template import Refused, Rendered, SpecialTokens, Turn, render_template
+from bbj_desktop.services.registry.draft import ReleaseDraft
+
+SYSTEM: Turn = ("system", "You write BBj.\nNever say \"can't\": “Größe”, 'Maß', 漢字.")
+CONVERSATION: tuple[Turn, ...] = (
+    ("user", "Print \"Grüße\" & 'é' <b>\n\n\tREM {{ braces }} {% and %} \\n stay as they are"),
+    ("assistant", '```bbj\nPRINT "Grüße"\n```'),
+    ("user", "And backwards? → 🙂"),
+)
+"""Without white space at the ends: some templates cut it off, and nobody would miss it."""
+PREFIX, SUFFIX = 'REM "Größe"\nfor i=1 to ', "\nnext i\n\tREM {{ braces }}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPrompt:
+    """A prompt whose templates were compared.
+
+    Attributes:
+        prompt: With its example, where there can be one.
+        unchecked: What couldn't be checked, in sentences.
+    """
+
+    prompt: Prompt
+    unchecked: tuple[str, ...] = ()
+
+
+def check_prompt(draft: ReleaseDraft, tokens: SpecialTokens) -> CheckedPrompt:
+    """Renders the example and compares the templates.
+
+    Args:
+        draft: Its chat template is the GGUF's.
+        tokens: Of its model.
+
+    Raises:
+        PublishError: A template is wrong, they make different prompts, or the draft's own example isn't what the chat
+            template makes of it.
+    """
+    if draft.role is Role.FIM:
+        _check_own(draft, tokens)
+        return _check_fim(draft)
+    if not draft.prompt.jinja_template:
+        return CheckedPrompt(draft.prompt, (f"{draft.name} has no chat template: nothing says how it was trained.",))
+    turns = CONVERSATION if not draft.prompt.system else (SYSTEM, *CONVERSATION)
+    rendered = _render(draft, turns, tokens)
+    if rendered.dated:
+        why = f"The prompt of {draft.name} has the time in it: customers can't compare it."
+        return CheckedPrompt(draft.prompt.model_copy(update={"rendering": None}), (why,))
+    unchecked = _compare_with_go(draft, turns, rendered.prompt)
+    own = _check_own(draft, tokens)
+    rendering = own or Rendering(messages=_messages(turns), prompt=rendered.prompt)
+    return CheckedPrompt(draft.prompt.model_copy(update={"rendering": rendering}), unchecked)
+
+
+def _render(draft: ReleaseDraft, turns: tuple[Turn, ...], tokens: SpecialTokens) -> Rendered:
+    rendered = render_template(draft.prompt.jinja_template, turns, tokens)
+    if isinstance(rendered, Refused):
+        raise PublishError(
+            f"The chat template of {draft.name} can't render a conversation of {', '.join(role for role, _ in turns)}: "
+            f"{rendered.why}.",
+            hint="It is what the embedded engine would use. Mend the template in the GGUF and in the draft.",
+        )
+    return rendered
+
+
+def _check_own(draft: ReleaseDraft, tokens: SpecialTokens) -> Rendering | None:
+    """The draft's own example, which must be right."""
+    own = draft.prompt.rendering
+    if own is None:
+        return None
+    turns = tuple((each.role, each.content) for each in own.messages)
+    rendered = _render(draft, turns, tokens)
+    if rendered.prompt != own.prompt:
+        raise PublishError(
+            f"The chat template of {draft.name} makes another prompt of the draft's example than the draft says.",
+            hint=first_difference("the draft", own.prompt, "the chat template", rendered.prompt),
+        )
+    return own
+
+
+def _compare_with_go(draft: ReleaseDraft, turns: tuple[Turn, ...], prompt: str) -> tuple[str, ...]:
+    try:
+        by_go = render_chat(draft.prompt.go_template, turns)
+    except GoSyntaxError as error:
+        raise _wrong(draft, error) from error
+    except NotCheckableError as error:
+        return (f"Whether the Go template of {draft.name} makes the same prompt wasn't checked: {error}.",)
+    if by_go != prompt:
+        raise PublishError(
+            f"The Go template of {draft.name} makes another prompt than its chat template.",
+            hint=first_difference("the Go template", by_go, "the chat template", prompt),
+        )
+    return ()
+
+
+def _check_fim(draft: ReleaseDraft) -> CheckedPrompt:
+    """Of a completion model only its ``.Suffix`` part is used, by Ollama for IDEs, by this program as it reads it."""
+    read = fim_template(draft)
+    try:
+        by_go = render_fim(draft.prompt.go_template, PREFIX, SUFFIX)
+    except GoSyntaxError as error:
+        raise _wrong(draft, error) from error
+    except NotCheckableError as error:
+        return CheckedPrompt(draft.prompt, (f"The .Suffix part of {draft.name} wasn't checked: {error}.",))
+    if read is None:
+        raise PublishError(
+            f"Prefix, suffix and the tokens around them can't be read from the Go template of {draft.name}.",
+            hint="Write e.g. {{ if .Suffix }}<|fim_prefix|>{{ .Prompt }}<|fim_suffix|>{{ .Suffix }}<|fim_middle|>"
+            "{{ else }}…{{ end }}",
+        )
+    if by_go != read.render(PREFIX, SUFFIX):
+        raise PublishError(
+            f"The Go template of {draft.name} makes another completion prompt than its .Suffix part says.",
+            hint=first_difference("Ollama", by_go, "the .Suffix part", read.render(PREFIX, SUFFIX)),
+        )
+    return CheckedPrompt(draft.prompt)
+
+
+def _wrong(draft: ReleaseDraft, error: GoSyntaxError) -> PublishError:
+    return PublishError(
+        f"The Go template of {draft.name} isn't one: {error}.", hint="Ollama would refuse it. Mend it in the draft."
+    )
+
+
+def _messages(turns: tuple[Turn, ...]) -> tuple[RenderedMessage, ...]:
+    return tuple(RenderedMessage.model_validate({"role": role, "content": content}) for role, content in turns)
+
+
+def first_difference(one: str, text: str, other: str, others: str) -> str:
+    """Where two texts part, for a person: a few words before it and behind it.
+
+    Args:
+        one: What ``text`` is of.
+        other: What ``others`` is of.
+    """
+    at = next((at for at, (a, b) in enumerate(zip(text, others, strict=False)) if a != b), min(len(text), len(others)))
+    width = max(len(one), len(other)) + 2
+    rows = [f"{name + ':':{width}}{_around(said, at)}" for name, said in ((one, text), (other, others))]
+    return f"They part at character {at + 1}:\n" + "\n".join(rows)
+
+
+def _around(text: str, at: int, before: int = 24, behind: int = 40) -> str:
+    start, end = max(0, at - before), at + behind
+    return f"{'…' if start else ''}{text[start:end]!r}{'…' if end < len(text) else ''}"
