@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from bbj_desktop.actions.chatting import answering, token_counter
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.learning import Learner
-from bbj_desktop.core.budget import TokenCounter, kept_for_answer
+from bbj_desktop.core.budget import TokenCounter
 from bbj_desktop.core.chat import ChatEvent, CompletionRequest, Finished
-from bbj_desktop.core.errors import EngineRefusedError, UserInputError
-from bbj_desktop.core.fim import FimTemplate, Gap, fim_template, gap
+from bbj_desktop.core.errors import UserInputError
+from bbj_desktop.core.fim import FimTemplate, Gap, gap, longest_answer, required_template
 from bbj_desktop.core.progress import Cancel
-from bbj_desktop.core.release import Release, Role
+from bbj_desktop.core.release import Role
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.runtime.base import Runtime
 
@@ -45,10 +45,8 @@ class Completion:
         return gap(self.template, prefix, suffix, room_tokens=room, count=self.counter.count)
 
     def limit(self, max_tokens: int | None) -> int:
-        """The longest answer: what is asked for or the release says, and at most half of the context."""
-        length = self.version.context_length
-        wanted = max_tokens or self.version.release.prompt.parameters.max_tokens or kept_for_answer(length)
-        return min(wanted, length // 2)
+        """The longest answer, in tokens."""
+        return longest_answer(self.version.release, self.version.context_length, max_tokens)
 
     def fill(
         self,
@@ -86,24 +84,11 @@ def open_completion(context: Context, text: str | None = None) -> Completion:
 
     Raises:
         NotFoundError: Nothing (like it) is installed.
-        EngineRefusedError: It is a chat model, or its template isn't understood.
+        EngineRefusedError: It is a chat model, its template isn't understood, or its model lacks the tokens.
         EngineMissingError: No runtime that knows the version can be used now.
         EngineMismatchError: Somebody changed the version in Ollama.
     """
     version, runtime = answering(context, text, Role.FIM)
-    template = fim_template(version.release)
-    if template is None:
-        raise _cannot(version.release, version.key)
-    return Completion(version, runtime, template, token_counter(context, version), Learner(context, version, runtime))
-
-
-def _cannot(release: Release, key: str) -> EngineRefusedError:
-    if release.role is Role.FIM:
-        return EngineRefusedError(
-            f"{key} is a completion model whose template doesn't say where prefix and suffix go.",
-            hint="Tell whoever published it.",
-        )
-    return EngineRefusedError(
-        f"{key} is a chat model: it was trained to answer questions, which takes away filling in between two texts.",
-        hint="Type: bbj-desktop install --role fim",
-    )
+    counter = token_counter(context, version)
+    template = required_template(version.release, version.key, counter.tokenizer)
+    return Completion(version, runtime, template, counter, Learner(context, version, runtime))

@@ -10,7 +10,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bbj_desktop.core.release import Release, Role
+from bbj_desktop.core.budget import kept_for_answer
+from bbj_desktop.core.errors import EngineRefusedError
+from bbj_desktop.core.release import Release, ReleaseTexts, Role
+from bbj_desktop.core.tokenizing import Tokenizer
 
 _FIELD = r"\{{\{{-?\s*\.{name}\s*-?\}}\}}"
 _TEXT = r"([^{}]*)"
@@ -50,7 +53,7 @@ class FimTemplate:
         return tuple(filter(None, (text.strip() for text in (self.before, self.between, self.after))))
 
 
-def fim_template(release: Release) -> FimTemplate | None:
+def fim_template(release: ReleaseTexts) -> FimTemplate | None:
     """Reads it from a release; None for one that can't complete between two texts (every chat release)."""
     if release.role is not Role.FIM:
         return None
@@ -59,6 +62,50 @@ def fim_template(release: Release) -> FimTemplate | None:
             before, between, after = match.groups()
             return FimTemplate(before, between, after, prefix_first)
     return None
+
+
+_MARK = re.compile(r"<[^<>\s]+>")
+
+
+def required_template(release: Release, key: str, tokenizer: Tokenizer | None) -> FimTemplate:
+    """The template of a version that is asked to fill in.
+
+    Args:
+        key: Of the version.
+        tokenizer: Its own; None when it isn't known, then the template is believed.
+
+    Raises:
+        EngineRefusedError: It can't: a chat model, a template that isn't understood, or a model without its tokens,
+            which would read them as common text.
+    """
+    template = fim_template(release)
+    if template is None:
+        raise _cannot(release, key)
+    marks = [mark for text in template.tokens for mark in _MARK.findall(text)]
+    missing = [mark for mark in marks if tokenizer is not None and not tokenizer.has_special(mark)]
+    if missing:
+        raise EngineRefusedError(
+            f"{key} can't fill in: its template names {', '.join(missing)}, and its model has no such token.",
+            hint="Tell whoever published it.",
+        )
+    return template
+
+
+def _cannot(release: Release, key: str) -> EngineRefusedError:
+    if release.role is Role.FIM:
+        return EngineRefusedError(
+            f"{key} is a completion model whose template doesn't say where prefix and suffix go.",
+            hint="Tell whoever published it.",
+        )
+    return EngineRefusedError(
+        f"{key} is a chat model: it was trained to answer questions, which takes away filling in between two texts.",
+        hint="Type: bbj-desktop install --role fim",
+    )
+
+
+def longest_answer(release: Release, context_length: int, wanted: int | None) -> int:
+    """Of a completion, in tokens: what is asked for or the release says, and at most half of the context."""
+    return min(wanted or release.prompt.parameters.max_tokens or kept_for_answer(context_length), context_length // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +139,28 @@ def gap(template: FimTemplate, prefix: str, suffix: str, *, room_tokens: int, co
         count: Counts the tokens of a text.
     """
     room = max(0, room_tokens - count(template.render("", "")))
-    behind = min(count(suffix), max(int(room * SUFFIX_SHARE), room - count(prefix)))
-    kept_suffix = _longest(len(suffix), lambda length: count(suffix[:length]) <= behind)
+    kept_suffix = _longest(len(suffix), room, lambda length: count(suffix[:length]))
+    kept_prefix = _longest(len(prefix), room, lambda length: count(prefix[len(prefix) - length :]))
+    behind = max(int(room * SUFFIX_SHARE), room - count(prefix[len(prefix) - kept_prefix :]))
+    kept_suffix = _longest(kept_suffix, behind, lambda length: count(suffix[:length]))
     before = room - count(suffix[:kept_suffix])
-    kept_prefix = _longest(len(prefix), lambda length: count(prefix[len(prefix) - length :]) <= before)
+    kept_prefix = _longest(kept_prefix, before, lambda length: count(prefix[len(prefix) - length :]))
     head, tail = _whole_lines(prefix, kept_prefix), _whole_lines_behind(suffix, kept_suffix)
     prompt_tokens = count(template.render(head, tail))
     return Gap(head, tail, len(prefix) - len(head), len(suffix) - len(tail), prompt_tokens)
 
 
-def _longest(most: int, fits: Callable[[int], bool]) -> int:
-    """The greatest length up to ``most`` that fits; what is shorter fits too (but for a token or two)."""
-    if fits(most):
-        return most
-    low, high = 0, most
+def _longest(most: int, tokens: int, count: Callable[[int], int]) -> int:
+    """The greatest length up to ``most`` whose tokens are at most so many; what is shorter has fewer (but for a token
+    or two). A file's far ends aren't looked at: it may be long, and this happens at each key that is pressed."""
+    low, high = 0, min(most, max(tokens, 1))
+    while count(high) <= tokens:
+        if high == most:
+            return most
+        low, high = high, min(most, high * 4)
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle)
+        low, high = (middle, high) if count(middle) <= tokens else (low, middle)
     return low
 
 

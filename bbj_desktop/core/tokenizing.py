@@ -53,10 +53,15 @@ class Tokenizer:
         self._vocabulary = frozenset(tokens)
         self._ranks = {tuple(merge.split(" ", 1)): rank for rank, merge in enumerate(merges)}
         longest_first = sorted(filter(None, special), key=lambda token: -len(token))
+        self._alone = frozenset(special)
         self._special = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         self._patterns = tuple(map(_compiled, _PATTERNS[pre]))
         self._begins = begins
         self._count_word: Callable[[str], int] = functools.lru_cache(_WORDS_KEPT)(self._tokens_of_word)
+
+    def has_special(self, text: str) -> bool:
+        """Whether it is a token that stands for itself in a prompt."""
+        return text in self._alone
 
     def count(self, prompt: str) -> int:
         """Tokens of a prompt, its special ones and the one that it begins with included."""

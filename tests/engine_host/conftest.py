@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import secrets
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -112,3 +113,9 @@ def question(max_tokens: int = 4, text: str = "Write a long story about a ship."
 def text_of(events: list[ChatEvent]) -> str:
     assert isinstance(events[-1], Finished)
     return "".join(event.text for event in events if isinstance(event, Delta))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -15,8 +15,10 @@ from typing import Any
 import httpx
 import pytest
 
+from bbj_desktop.core.budget import TokenCounter
 from bbj_desktop.core.errors import EngineError, StoreAccessError, UserInputError
 from bbj_desktop.core.progress import Cancel
+from bbj_desktop.core.release import Prompt, Role
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.local_key import local_key
 from bbj_desktop.services.runtime.embedded_host.gateway import MAX_HEADER_BYTES, Gateway, Limits
@@ -29,6 +31,7 @@ from tests.fakes.llama_server import StandIn
 
 KEY = "bbj-the-right-key-for-this-gateway"
 ENGINE_KEY = "the engine's own key"
+FIM_TEMPLATE = "{{ if .Suffix }}<|P|>{{ .Prompt }}<|S|>{{ .Suffix }}<|M|>{{ else }}{{ .Prompt }}{{ end }}"
 CHAT = {"model": "bbj-coder:7b", "messages": [{"role": "user", "content": "one two three"}]}
 
 
@@ -49,12 +52,17 @@ class _Engine:
 @dataclass(frozen=True)
 class _Shelf:
     version: InstalledVersion
+    fim: InstalledVersion
 
     def offered(self) -> tuple[Offered, ...]:
-        return (Offered("bbj-coder:7b", self.version), Offered(self.version.key, self.version))
+        chat, fim = Offered("bbj-coder:7b", self.version), Offered("bbj-coder-fim:1.5b", self.fim)
+        return (chat, fim, Offered(self.version.key, self.version))
 
     def config(self, version: InstalledVersion) -> EngineConfig:
         return EngineConfig(version.path, 512, "", 1)
+
+    def counter(self, version: InstalledVersion) -> TokenCounter:
+        return TokenCounter(None, version.release.prompt, version.context_length)
 
 
 @dataclass
@@ -111,7 +119,8 @@ def desk(tmp_path: Path, limits: Limits) -> Iterator[Desk]:
             return _Engine(config, engine.address)
 
         owner = Owner(launch)
-        gateway = Gateway(owner, _Shelf(installed(path)), KEY, 0, limits)  # type: ignore[arg-type]
+        fim = installed(path, role=Role.FIM, prompt=Prompt(go_template=FIM_TEMPLATE, jinja_template="{{ x }}"))
+        gateway = Gateway(owner, _Shelf(installed(path), fim), KEY, 0, limits)  # type: ignore[arg-type]
         _on(loop, gateway.open())
         yield Desk(gateway, engine, owner, loop)
         _on(loop, gateway.close())
@@ -148,7 +157,7 @@ def test_a_stream_is_passed_on_as_it_comes(desk: Desk) -> None:
 
 def test_the_models_are_listed_under_all_their_names(desk: Desk) -> None:
     names = [each["id"] for each in desk.get("/v1/models").json()["data"]]
-    assert names == ["bbj-coder:7b", "bbj-coder-demo-test:2026.1-135m-q4_1"]
+    assert names == ["bbj-coder:7b", "bbj-coder-fim:1.5b", "bbj-coder-demo-test:2026.1-135m-q4_1"]
     assert desk.get("/v1/models/bbj-coder:7b").json()["id"] == "bbj-coder:7b"
     assert desk.get("/v1/models/gpt").status_code == 404
 
@@ -174,27 +183,51 @@ def test_what_the_client_says_counts(desk: Desk) -> None:
     assert (body["messages"], body["temperature"]) == (own, 1.5)
 
 
-def test_a_completion_with_a_suffix_is_filled_in(desk: Desk) -> None:
-    """The engine's own completion ignores the suffix without a word."""
-    answer = desk.ask("/v1/completions", {"model": "bbj-coder:7b", "prompt": "a", "suffix": "b", "max_tokens": 9})
+FILL = {"model": "bbj-coder-fim:1.5b", "prompt": "a", "suffix": "b", "max_tokens": 9}
+
+
+def test_a_completion_with_a_suffix_is_filled_in_with_the_releases_tokens(desk: Desk) -> None:
+    """The engine's own completion ignores the suffix without a word; its ``/infill`` has an order of its own."""
+    answer = desk.ask("/v1/completions", FILL)
     path, body = desk.engine.bodies[0]
-    assert (path, body["input_prefix"], body["input_suffix"], body["n_predict"]) == ("/infill", "a", "b", 9)
-    assert answer.json()["choices"][0] == {"index": 0, "text": "a|b", "finish_reason": "stop", "logprobs": None}
-    assert answer.json()["usage"]["total_tokens"] == 5
+    assert (path, body["prompt"], body["max_tokens"]) == ("/v1/completions", "<|P|>a<|S|>b<|M|>", 9)
+    assert "suffix" not in body
+    assert answer.json()["choices"][0]["text"] == "<|P|>a<|S|>b<|M|>"
+
+
+def test_the_tokens_around_a_gap_stop_the_answer(desk: Desk) -> None:
+    """They come out of the engine as no text, unless it is told to preserve them."""
+    desk.ask("/v1/completions", FILL | {"stop": "\n\n"})
+    _, body = desk.engine.bodies[0]
+    assert body["stop"] == body["preserved_tokens"] == ["\n\n", "<|P|>", "<|S|>", "<|M|>"]
 
 
 def test_a_streamed_completion_with_a_suffix_is_filled_in(desk: Desk) -> None:
-    body = {"model": "bbj-coder:7b", "prompt": "a", "suffix": "b", "stream": True}
-    lines = [line for line in desk.ask("/v1/completions", body).text.splitlines() if line]
-    assert json.loads(lines[0].removeprefix("data: "))["choices"][0]["text"] == "a|b"
+    lines = [line for line in desk.ask("/v1/completions", FILL | {"stream": True}).text.splitlines() if line]
+    assert json.loads(lines[0].removeprefix("data: "))["choices"][0]["text"] == "<|P|>a<|S|>b<|M|>"
     assert lines[-1] == "data: [DONE]"
 
 
-def test_a_model_that_cant_fill_in_says_so(desk: Desk) -> None:
-    desk.engine.fills_in = False
-    answer = desk.ask("/v1/completions", {"model": "bbj-coder:7b", "prompt": "a", "suffix": "b"})
+def test_what_is_far_from_the_cursor_is_left_out_where_there_is_no_room(desk: Desk) -> None:
+    prefix, suffix = "far away\n" * 500 + "near\n", "\nnear" + "\nfar away" * 500
+    desk.ask("/v1/completions", FILL | {"prompt": prefix, "suffix": suffix})
+    _, body = desk.engine.bodies[0]
+    assert len(body["prompt"]) < 2000
+    assert "near\n<|S|>\nnear" in body["prompt"]
+
+
+@pytest.mark.parametrize("change", [{"prompt": ["a"]}, {"suffix": 7}, {"prompt": None}])
+def test_a_gap_that_isnt_between_texts_is_refused(desk: Desk, change: dict[str, Any]) -> None:
+    answer = desk.ask("/v1/completions", FILL | change)
     assert answer.status_code == 400
-    assert "can't fill in" in answer.json()["error"]["message"]
+    assert "must be texts" in answer.json()["error"]["message"]
+
+
+def test_a_model_that_cant_fill_in_says_so(desk: Desk) -> None:
+    answer = desk.ask("/v1/completions", FILL | {"model": "bbj-coder:7b"})
+    assert answer.status_code == 400
+    assert "is a chat model" in answer.json()["error"]["message"]
+    assert desk.engine.bodies == []
 
 
 def test_anthropics_key_header_is_known(desk: Desk) -> None:

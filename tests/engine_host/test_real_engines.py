@@ -8,7 +8,6 @@ import os
 import resource
 import secrets
 import signal
-import socket
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +25,7 @@ from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
 from bbj_desktop.services.runtime.embedded_host.door import DoorOptions
 from bbj_desktop.services.runtime.engine import EngineProgram
 from bbj_desktop.services.store.store import Store
-from tests.engine_host.conftest import Home, question, text_of, wait_until
+from tests.engine_host.conftest import Home, free_port, question, text_of, wait_until
 from tests.fakes.gguf import tiny_gguf
 from tests.fakes.installed import installed
 
@@ -153,7 +152,7 @@ def test_an_ide_gets_a_chat_a_stream_and_the_models_and_wakes_the_model_itself(
     registration = Registration(runtime="embedded", tag=version.key, aliases=("bbj-coder:135m",))
     store.activate(version.key, (registration,))
     key_file = tmp_path / "gateway.key"
-    options = DoorOptions(port=_free_port(), key_file=str(key_file), store=str(tmp_path / "store"))
+    options = DoorOptions(port=free_port(), key_file=str(key_file), store=str(tmp_path / "store"))
     key = local_key(key_file)
     with home.lease() as lease:
         address = lease.ask("gateway_start", **asdict(options))["gateway"]
@@ -169,12 +168,6 @@ def test_an_ide_gets_a_chat_a_stream_and_the_models_and_wakes_the_model_itself(
         assert suffix.status_code == 400
         assert "can't fill in" in suffix.json()["error"]["message"]
         assert lease.ask("status")["starts"] == 1
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # -- llama-cpp-python

@@ -180,10 +180,14 @@ def _body(version: InstalledVersion, request: ChatRequest) -> dict[str, Any]:
 
 
 def _completion_body(version: InstalledVersion, request: CompletionRequest) -> dict[str, Any]:
-    """The body of ``POST /v1/completions``: a prompt as it is. (``/infill`` needs the tokens in the GGUF's metadata,
-    and orders them its own way.)"""
+    """The body of ``POST /v1/completions``: a prompt as it is. (``/infill`` orders the tokens its own way, puts a name
+    of a repository and of a file in front, and cuts silently at a batch.)
+
+    Control tokens come out of llama.cpp as no text at all, so as stop words they stop only when they are preserved.
+    """
     body = _sampling(version, request.temperature, request.max_tokens, request.seed)
-    return body | {"prompt": request.prompt, "stop": list(dict.fromkeys((*body["stop"], *request.stop)))}
+    stop = list(dict.fromkeys((*body["stop"], *request.stop)))
+    return body | {"prompt": request.prompt, "stop": stop, "preserved_tokens": stop}
 
 
 def _sampling(

@@ -11,7 +11,7 @@ import hmac
 import json
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -84,6 +84,22 @@ class Binding:
     def _text(self, token: int) -> str:
         return "" if token < 0 else self._llama.detokenize([token], special=True).decode(errors="replace")
 
+    def _ends(self, stop: object, prompt_tokens: int) -> Any:
+        """Stop words that are control tokens have no text by which the library would see them. (The prompt itself may
+        end with one.)"""
+        from llama_cpp import StoppingCriteriaList
+
+        words = stop if isinstance(stop, list) else [stop]
+        found = [
+            self._llama.tokenize(each.encode(), add_bos=False, special=True) for each in words if isinstance(each, str)
+        ]
+        ends = {tokens[0] for tokens in found if len(tokens) == 1 and not self._llama.detokenize(tokens)}
+
+        def ended(tokens: Sequence[int], _: object) -> bool:
+            return len(tokens) > prompt_tokens and int(tokens[-1]) in ends
+
+        return StoppingCriteriaList([ended]) if ends else None
+
     def answer(self, body: dict[str, Any]) -> Generator[Piece]:
         """Answers a chat (``messages``) or continues a text (``prompt``).
 
@@ -104,6 +120,8 @@ class Binding:
 
     def _pieces(self, tokens: list[int], body: dict[str, Any]) -> Generator[Piece]:
         chosen = {name: body[name] for name in _SAMPLING if body.get(name) is not None}
+        ends = self._ends(chosen.get("stop"), len(tokens))
+        chosen |= {"logit_bias": _bias(body.get("logit_bias")), "stopping_criteria": ends}
         most = int(body.get("max_tokens") or -1)
         began, first, count, reason = time.monotonic(), 0.0, 0, "stop"
         stream = self._llama.create_completion(tokens, max_tokens=most, stream=True, **chosen)
@@ -120,6 +138,11 @@ class Binding:
         usage = {"prompt_tokens": len(tokens), "completion_tokens": count, "total_tokens": len(tokens) + count}
         speeds = {"prompt_per_second": len(tokens) / read_s, "predicted_per_second": max(count - 1, 0) / wrote_s}
         yield Piece("", reason, {"usage": usage, "timings": speeds})
+
+
+def _bias(said: object) -> dict[int, float] | None:
+    """OpenAI's ``{"token": bias}``."""
+    return {int(token): float(bias) for token, bias in said.items()} if isinstance(said, dict) else None
 
 
 def serve(binding: Binding, key: str) -> str:

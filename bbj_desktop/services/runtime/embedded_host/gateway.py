@@ -15,7 +15,6 @@ import errno
 import hmac
 import json
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -23,9 +22,9 @@ from typing import Any
 import h11
 import httpx
 
-from bbj_desktop.core.errors import BBjDesktopError, NotFoundError, UserInputError
-from bbj_desktop.services.runtime.embedded_host.host import Owner
-from bbj_desktop.services.runtime.embedded_host.serving import Offered, Shelf, as_infill, completed, from_infill
+from bbj_desktop.core.errors import BBjDesktopError, EngineRefusedError, NotFoundError, UserInputError
+from bbj_desktop.services.runtime.embedded_host.host import Loan, Owner
+from bbj_desktop.services.runtime.embedded_host.serving import Offered, Shelf, completed, filled_in
 
 MAX_HEADER_BYTES = 32 * 1024
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -37,6 +36,7 @@ READER_TIMEOUT_S = 60.0
 
 _ANSWER_TIMEOUT_S = 900.0
 _PIECE_BYTES = 64 * 1024
+_JSON = "application/json"
 _LINGER_S = 0.5
 _LINGER_PIECES = 64
 _POSTS = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/messages", "/infill"})
@@ -62,6 +62,11 @@ class RefusalError(Exception):
         super().__init__(message)
         self.status = status
         self.kind = kind
+
+    def to_json(self) -> dict[str, Any]:
+        """As OpenAI's clients read it, and Anthropic's, which look at ``type`` too."""
+        error = {"message": str(self), "type": self.kind, "param": None, "code": int(self.status)}
+        return {"type": "error", "error": error}
 
 
 @dataclass(slots=True)
@@ -170,8 +175,7 @@ class Gateway:
         except RefusalError as refusal:
             await client.refuse(refusal)
         except BBjDesktopError as error:
-            status = HTTPStatus.NOT_FOUND if isinstance(error, NotFoundError) else HTTPStatus.BAD_GATEWAY
-            await client.refuse(RefusalError(status, str(error), "engine_error"))
+            await client.refuse(_refusal(error))
 
     def _check(self, method: str, target: str, headers: dict[str, list[str]]) -> None:
         """Everything that can be judged before the body is read. Raises RefusalError."""
@@ -216,45 +220,40 @@ class Gateway:
         body = _json_object(request.body)
         wanted = _choose(body.get("model"), offered)
         body = completed(request.path, body, wanted)
-        path = request.path
-        infill = path == "/v1/completions" and bool(body.get("suffix"))
-        if infill:
-            path, body = "/infill", as_infill(body)
+        if request.path == "/v1/completions" and body.get("suffix"):
+            body = await asyncio.to_thread(self._filled_in, body, wanted)
         config = await asyncio.to_thread(self._shelf.config, wanted.version)
         async with self._owner.lent(config) as loan:
             self._owner.label = {"name": wanted.version.key, "digest": wanted.version.variant.file.digest}
-            await self._relay(f"{loan.engine.address}{path}", loan.engine.key, body, client, wanted, infill=infill)
+            await self._relay(loan, request.path, body, client)
 
-    async def _relay(
-        self, address: str, key: str, body: dict[str, Any], client: _Client, wanted: Offered, *, infill: bool
-    ) -> None:
+    def _filled_in(self, body: dict[str, Any], wanted: Offered) -> dict[str, Any]:
+        try:
+            return filled_in(body, wanted, self._shelf.counter(wanted.version))
+        except EngineRefusedError as error:
+            raise RefusalError(HTTPStatus.BAD_REQUEST, str(error)) from error
+
+    async def _relay(self, loan: Loan, path: str, body: dict[str, Any], client: _Client) -> None:
         """Passes the answer on as it comes. Being cancelled closes the connection, which stops the engine's work."""
         timeout = httpx.Timeout(_ANSWER_TIMEOUT_S, connect=5.0)
-        headers = {"Authorization": f"Bearer {key}"}
+        headers = {"Authorization": f"Bearer {loan.engine.key}", "Accept-Encoding": "identity"}
         try:
             async with (
                 httpx.AsyncClient(trust_env=False, timeout=timeout, verify=False) as engine,  # noqa: S501 - loopback http
-                engine.stream("POST", address, json=body, headers=headers) as answer,
+                engine.stream("POST", f"{loan.engine.address}{path}", json=body, headers=headers) as answer,
             ):
-                kind = answer.headers.get("content-type", "application/json")
-                if infill and answer.status_code == HTTPStatus.NOT_IMPLEMENTED:
-                    raise RefusalError(
-                        HTTPStatus.BAD_REQUEST, f"{wanted.name} can't fill in (suffix): it isn't made for completion."
-                    )
-                if infill and answer.status_code == HTTPStatus.OK:
-                    await client.begin(HTTPStatus.OK, kind)
-                    async for piece in _translated(answer, wanted.name, streamed="event-stream" in kind):
-                        await client.more(piece)
-                else:
-                    await client.begin(HTTPStatus(answer.status_code), kind)
-                    async for piece in answer.aiter_raw():
-                        await client.more(piece)
+                await client.begin(HTTPStatus(answer.status_code), answer.headers.get("content-type", _JSON))
+                async for piece in answer.aiter_raw():
+                    await client.more(piece)
                 await client.end()
         except httpx.HTTPError as error:
-            if client.begun:
-                client.writer.transport.abort()  # an answer that was cut must not look whole
-                return
-            raise RefusalError(HTTPStatus.BAD_GATEWAY, f"The engine broke off: {error}.", "engine_error") from error
+            await client.broken(await self._why(loan, error))
+
+    async def _why(self, loan: Loan, error: httpx.HTTPError) -> RefusalError:
+        """The reason that the engine ended for says more than the broken connection that it was noticed by."""
+        died = await self._owner.obituary(loan.number)
+        text = f"The engine broke off: {error}." if died is None else str(died)
+        return RefusalError(HTTPStatus.BAD_GATEWAY, text, "engine_error")
 
 
 class _Client:
@@ -262,7 +261,9 @@ class _Client:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits) -> None:
         self.writer = writer
+        self.path = ""
         self.begun = False
+        self._streams = False
         self._reader = reader
         self._limits = limits
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEADER_BYTES)
@@ -278,12 +279,13 @@ class _Client:
         for name, value in head.headers:
             headers.setdefault(name.decode("ascii").lower(), []).append(value.decode("latin-1"))
         method, target = head.method.decode("ascii"), head.target.decode("latin-1")
+        self.path = target.partition("?")[0]
         check(method, target, headers)
         if int(headers.get("content-length", ["0"])[0]) > self._limits.body_bytes:
             raise _too_large(self._limits.body_bytes)
         if self._http.they_are_waiting_for_100_continue:
             await self._send(h11.InformationalResponse(status_code=100, headers=[]))
-        return Request(method, target.partition("?")[0], headers, await self._body())
+        return Request(method, self.path, headers, await self._body())
 
     async def _body(self) -> bytes:
         body = bytearray()
@@ -316,6 +318,7 @@ class _Client:
 
     async def begin(self, status: HTTPStatus, kind: str) -> None:
         self.begun = True
+        self._streams = "event-stream" in kind
         headers = [("Content-Type", kind), ("Transfer-Encoding", "chunked"), *_HEADERS]
         await self._send(h11.Response(status_code=status, headers=headers))
 
@@ -323,12 +326,24 @@ class _Client:
         if piece:
             await self._send(h11.Data(data=piece))
 
+    async def broken(self, refusal: RefusalError) -> None:
+        """The engine broke off: a stream gets the reason as its last event. What was begun is never ended as HTTP ends
+        a whole answer, because it must not look like one. Raises ``refusal`` where nothing was said yet."""
+        if not self.begun:
+            raise refusal
+        if self._streams:
+            kind = "event: error\n" if self.path == "/v1/messages" else ""
+            await self.more(f"{kind}data: {json.dumps(refusal.to_json())}\n\n".encode())
+            self.writer.close()
+        else:
+            self.writer.transport.abort()
+
     async def end(self) -> None:
         await self._send(h11.EndOfMessage())
 
     async def say(self, status: HTTPStatus, value: dict[str, Any]) -> None:
         content = json.dumps(value).encode()
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(content))), *_HEADERS]
+        headers = [("Content-Type", _JSON), ("Content-Length", str(len(content))), *_HEADERS]
         self.begun = True
         await self._send(h11.Response(status_code=status, headers=headers))
         await self._send(h11.Data(data=content))
@@ -338,8 +353,7 @@ class _Client:
         if self.begun or self._http.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.writer.transport.abort()
             return
-        error = {"message": str(refusal), "type": refusal.kind, "param": None, "code": int(refusal.status)}
-        await self.say(refusal.status, {"error": error})
+        await self.say(refusal.status, refusal.to_json())
         await self._linger()
 
     async def _linger(self) -> None:
@@ -355,18 +369,6 @@ class _Client:
         self.writer.write(self._http.send(event) or b"")
         async with asyncio.timeout(self._limits.reader_s):
             await self.writer.drain()
-
-
-async def _translated(answer: httpx.Response, model: str, *, streamed: bool) -> AsyncIterator[bytes]:
-    """What ``/infill`` says, as a completion."""
-    if not streamed:
-        yield json.dumps(from_infill(json.loads(await answer.aread()), model)).encode()
-        return
-    async for line in answer.aiter_lines():
-        if line.startswith("data: ") and line != "data: [DONE]":
-            said = from_infill(json.loads(line.removeprefix("data: ")), model)
-            yield f"data: {json.dumps(said)}\n\n".encode()
-    yield b"data: [DONE]\n\n"
 
 
 def _models(path: str, offered: tuple[Offered, ...]) -> dict[str, Any]:
@@ -403,6 +405,13 @@ def _unknown(name: object, offered: tuple[Offered, ...]) -> RefusalError:
     return RefusalError(
         HTTPStatus.NOT_FOUND, f"There is no model {str(name)[:100]!r}. Known are: {known}.", "not_found_error"
     )
+
+
+def _refusal(error: BBjDesktopError) -> RefusalError:
+    if isinstance(error, UserInputError):
+        return RefusalError(HTTPStatus.BAD_REQUEST, str(error))
+    status = HTTPStatus.NOT_FOUND if isinstance(error, NotFoundError) else HTTPStatus.BAD_GATEWAY
+    return RefusalError(status, str(error), "engine_error")
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bbj_desktop.core.budget import TokenCounter
+from bbj_desktop.core.errors import UserInputError
+from bbj_desktop.core.fim import gap, longest_answer, required_template
+from bbj_desktop.core.tokenizing import Tokenizer
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.runtime.embedded import engine_config
 from bbj_desktop.services.runtime.engine import EngineConfig, EngineProgram
+from bbj_desktop.services.runtime.vocabulary import tokenizer_of
 from bbj_desktop.services.store.store import Store
 
 
@@ -40,6 +45,7 @@ class Shelf:
     store: Path
     shared: Path | None
     program: EngineProgram
+    _tokenizers: dict[str, Tokenizer] = field(default_factory=dict, compare=False, repr=False)
 
     def offered(self) -> tuple[Offered, ...]:
         """Every name, the active versions' aliases first. Raises StoreError."""
@@ -56,6 +62,14 @@ class Shelf:
     def config(self, version: InstalledVersion) -> EngineConfig:
         """Raises StoreError when its file isn't whole."""
         return engine_config(version, self.program)
+
+    def counter(self, version: InstalledVersion) -> TokenCounter:
+        """Counts its tokens. A vocabulary takes some hundred milliseconds to read, so it is read once."""
+        digest = version.variant.file.digest
+        tokenizer = self._tokenizers.get(digest) or tokenizer_of(version, self.store)
+        if tokenizer is not None:
+            self._tokenizers[digest] = tokenizer
+        return TokenCounter(tokenizer, version.release.prompt, version.context_length)
 
 
 def completed(path: str, body: Mapping[str, Any], wanted: Offered) -> dict[str, Any]:
@@ -92,26 +106,37 @@ def _with_system(messages: object, system: str) -> object:
     return [{"role": "system", "content": system}, *messages]
 
 
-def as_infill(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The engine ignores ``suffix`` in a completion without a word; it fills in at another address and in other words.
+def filled_in(body: Mapping[str, Any], wanted: Offered, counter: TokenCounter) -> dict[str, Any]:
+    """A completion with ``suffix`` as the prompt that the release was trained with, which is what ``complete`` asks
+    too; the engine itself ignores ``suffix`` there without a word. What doesn't fit is left out at the far ends.
 
     Args:
-        body: Of ``/v1/completions``, with ``prompt`` and ``suffix``.
+        body: Of ``/v1/completions``, completed.
+        counter: Of that version's tokens.
+
+    Raises:
+        EngineRefusedError: This version can't fill in.
+        UserInputError: Prompt or suffix is no text.
     """
-    rest = {name: value for name, value in body.items() if name not in ("prompt", "suffix", "max_tokens")}
-    asked = {"input_prefix": body.get("prompt", ""), "input_suffix": body["suffix"], "prompt": ""}
-    if body.get("max_tokens") is not None:
-        asked["n_predict"] = body["max_tokens"]
-    return rest | asked
+    version = wanted.version
+    template = required_template(version.release, wanted.name, counter.tokenizer)
+    prefix, suffix = body.get("prompt"), body.get("suffix")
+    if not isinstance(prefix, str) or not isinstance(suffix, str):
+        raise UserInputError("prompt and suffix must be texts.", hint="Send one of each.")
+    asked = body.get("max_tokens")
+    wanted_tokens = asked if isinstance(asked, int) and asked > 0 else None
+    longest = longest_answer(version.release, version.context_length, wanted_tokens)
+    around = gap(template, prefix, suffix, room_tokens=version.context_length - longest, count=counter.count)
+    stop = [*_texts(body.get("stop")), *template.tokens]
+    rest = {name: value for name, value in body.items() if name != "suffix"}
+    return rest | {
+        "prompt": template.render(around.prefix, around.suffix),
+        "max_tokens": longest,
+        "stop": stop,
+        "preserved_tokens": stop,  # else the engine doesn't see them: see embedded.py
+    }
 
 
-def from_infill(said: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """What ``/infill`` answers, as a completion (or a chunk of one)."""
-    ended = bool(said.get("stop", True))
-    reason = "length" if said.get("stop_type") == "limit" else "stop"
-    choice = {"index": 0, "text": said.get("content", ""), "finish_reason": reason if ended else None, "logprobs": None}
-    answer: dict[str, Any] = {"object": "text_completion", "model": model, "choices": [choice]}
-    if ended and isinstance(said.get("tokens_predicted"), int):
-        read, wrote = said.get("tokens_evaluated", 0), said["tokens_predicted"]
-        answer["usage"] = {"prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote}
-    return answer
+def _texts(value: object) -> list[str]:
+    given = value if isinstance(value, list) else [value]
+    return [each for each in given if isinstance(each, str)]
