@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.checking import NO_COMPILER, compiler_for
+from bbj_desktop.actions.connecting import connected_versions
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import find_drift
 from bbj_desktop.actions.finding import Finding, State
@@ -138,8 +139,12 @@ def _runtimes(context: Context, profile: HardwareProfile) -> Iterator[Finding]:
 
 def _models(context: Context) -> Iterator[Finding]:
     versions = context.open_store().versions()
-    if not versions:
+    keys = {version.key for version in versions}
+    connected = [version for version in connected_versions(context) if version.key not in keys]
+    if not versions and not connected:
         yield Finding(area="models", state="note", text="No model is installed.", hint="Type: bbj-desktop install")
+    for version in connected:
+        yield Finding(area="models", state="ok", text=f"{version.key} is used at the Ollama of the settings (connect)")
     for version in versions:
         active = "active" if version.active else "installed"
         if version.registrations:

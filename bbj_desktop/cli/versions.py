@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bbj_desktop.actions import versions as actions
+from bbj_desktop.actions.connecting import connected_versions
 from bbj_desktop.actions.drifting import drift_or_none
 from bbj_desktop.actions.measured import measured_here
 from bbj_desktop.cli.describe import version_table
@@ -25,9 +26,12 @@ from bbj_desktop.core.versions import InstalledVersion
 
 def versions(session: Session) -> Outcome:
     """The installed versions."""
+    here = actions.list_versions(session.context)
+    keys = {version.key for version in here}
     result = VersionsResult(
-        versions=tuple(_measured(session, each) for each in actions.list_versions(session.context)),
+        versions=tuple(_measured(session, each) for each in here),
         shared=tuple(map(VersionView.of, actions.list_shared(session.context))),
+        connected=tuple(VersionView.of(each) for each in connected_versions(session.context) if each.key not in keys),
         drift=drift_or_none(session.context),
     )
     return Outcome(result, lambda screen: _show(screen, result))
@@ -45,7 +49,10 @@ def _show(screen: Screen, result: VersionsResult) -> None:
     if result.shared:
         screen.line("In the shared store, not installed here:")
         version_table(screen, result.shared)
-    if not (result.versions or result.shared):
+    if result.connected:
+        screen.line("Used at the Ollama of the settings, not installed here:")
+        version_table(screen, result.connected)
+    if not (result.versions or result.shared or result.connected):
         screen.message("No model is installed yet. Type: bbj-desktop install")
 
 

@@ -134,6 +134,14 @@ def test_an_ide_gets_what_a_workstation_is_connected_with(administered: Call, se
     assert (model["version"], model["api_base"]) == (KEY, server.address)
 
 
+def test_what_is_connected_with_is_listed(administered: Call) -> None:
+    assert administered("connect").code == 0
+    assert [version["key"] for version in administered("versions", "--json").result["connected"]] == [KEY]
+    for called in (administered("versions"), administered("doctor")):
+        assert KEY in called.out
+        assert "bbj-desktop install" not in called.out + called.err
+
+
 def test_an_address_that_was_a_flag_is_said_to_be_needed_again(
     administered: Call, server: FakeOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,11 +11,13 @@ from bbj_desktop.services.runtime.ollama_drift import Drift
 class VersionsResult(ResultModel):
     """Attributes:
     shared: What the shared store has besides: ``install`` takes it from there without fetching.
+    connected: What this machine uses of the Ollama of the settings without having installed it (``connect``).
     drift: What somebody changed of them in Ollama since they were registered.
     """
 
     versions: tuple[VersionView, ...]
     shared: tuple[VersionView, ...] = ()
+    connected: tuple[VersionView, ...] = ()
     drift: tuple[Drift, ...] = ()
 
 
