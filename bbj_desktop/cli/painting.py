@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bbj_desktop.core.fences import FenceReader
-from bbj_desktop.core.highlighting import lexer_for
-
-if TYPE_CHECKING:
-    from pygments.lexer import Lexer
+from bbj_desktop.core.highlighting import AT_START, LineLexer, lexer_for
 
 
 class Painter:
-    """Passes prose on at once, and code line by line, coloured as the whole block so far asks for."""
+    """Passes prose on at once, and code line by line, in colours that know the lines before."""
 
     def __init__(self) -> None:
         self._line = ""  # the unfinished line, of which nothing has been passed on
         self._begun = False  # the beginning of this line was passed on already
         self._fences = FenceReader()
-        self._lexer: Lexer | None = None
-        self._code = ""
+        self._lexer: LineLexer | None = None
+        self._stack = AT_START
 
     def feed(self, piece: str) -> str:
         """What to print for a piece; some of it may wait for the next one."""
@@ -42,19 +37,15 @@ class Painter:
         begun, self._begun = self._begun, False
         kind = "text" if begun else self._fences.take(line.removesuffix("\n"))
         if kind == "opening":
-            self._lexer = lexer_for(self._fences.language)
-            self._code = ""
+            lexer = lexer_for(self._fences.language)
+            self._lexer, self._stack = LineLexer(lexer) if lexer else None, AT_START
         return self._coloured(line) if kind == "code" else line
 
     def _coloured(self, line: str) -> str:
-        """The block is coloured as a whole, since a comment may span lines, and its last line kept."""
         if self._lexer is None:
             return line
-        from pygments import highlight
+        from pygments import format as formatted
         from pygments.formatters import TerminalFormatter
 
-        self._code += line
-        self._lexer.stripnl = self._lexer.ensurenl = False
-        whole = highlight(self._code, self._lexer, TerminalFormatter())
-        end = "\n" if line.endswith("\n") else ""
-        return whole.removesuffix("\n").rpartition("\n")[2] + end
+        tokens, self._stack = self._lexer.tokens(line.removesuffix("\n"), self._stack)
+        return str(formatted(tokens, TerminalFormatter())) + ("\n" if line.endswith("\n") else "")

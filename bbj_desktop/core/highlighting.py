@@ -6,9 +6,10 @@ Registered as ``bbj``: ``pygmentize -l bbj program.bbj`` works wherever this pac
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pygments.lexer import Lexer, RegexLexer, bygroups, include, words
+from pygments.lexer import ExtendedRegexLexer, Lexer, LexerContext, RegexLexer, bygroups, include, words
 from pygments.token import (
     Comment,
     Error,
@@ -18,7 +19,9 @@ from pygments.token import (
     Operator,
     Punctuation,
     String,
+    Text,
     Whitespace,
+    _TokenType,
 )
 from pygments.util import ClassNotFound
 
@@ -149,3 +152,42 @@ def lexer_for(language: str) -> Lexer | None:
         return get_lexer_by_name(language)
     except ClassNotFound:
         return None
+
+
+Stack = tuple[str, ...]
+"""What a lexer remembers at the end of a line, e.g. that a comment goes on."""
+
+AT_START: Stack = ("root",)
+
+
+class LineLexer:
+    """Lexes code line by line, so that what has been coloured stays coloured while more arrives.
+
+    Languages whose lexer can't be stopped within a text are lexed each line for itself.
+    """
+
+    def __init__(self, lexer: Lexer) -> None:
+        self._lexer = lexer
+        self._resumable = type(lexer).get_tokens_unprocessed is RegexLexer.get_tokens_unprocessed
+
+    def tokens(self, line: str, stack: Stack = AT_START) -> tuple[Sequence[tuple[_TokenType, str]], Stack]:
+        """The line's tokens and what to remember for the next line.
+
+        Args:
+            line: Without its line break.
+            stack: What was remembered of the line before.
+        """
+        if self._resumable:
+            try:
+                return self._resumed(line, stack)
+            except TypeError:  # a callback of this lexer that was written without a context
+                self._resumable = False
+        tokens = [(kind, text) for _, kind, text in self._lexer.get_tokens_unprocessed(line)]
+        whole = "".join(text for _, text in tokens) == line  # some make nothing of a line without its end
+        return tokens if whole else [(Text, line)], AT_START
+
+    def _resumed(self, line: str, stack: Stack) -> tuple[Sequence[tuple[_TokenType, str]], Stack]:
+        context = LexerContext(f"{line}\n", 0, list(stack))
+        resumed = ExtendedRegexLexer.get_tokens_unprocessed(self._lexer, context=context)  # type: ignore[arg-type]
+        tokens = [(kind, text.rstrip("\n")) for _, kind, text in resumed]
+        return [(kind, text) for kind, text in tokens if text], tuple(context.stack)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pygments.lexers import get_lexer_by_name, get_lexer_for_filename, guess_lexer
 from pygments.token import Comment, Error, Keyword, Name, Number, Operator, String, _TokenType
 
-from bbj_desktop.core.highlighting import BBjLexer, lexer_for
+from bbj_desktop.core.fences import fences
+from bbj_desktop.core.highlighting import AT_START, BBjLexer, LineLexer, lexer_for
 
 CHARACTER = """0010 REM "an old program"
 0020 BEGIN
@@ -137,6 +140,48 @@ def test_a_fence_names_the_lexer(language: str, name: str) -> None:
     lexer = lexer_for(language)
     assert lexer is not None
     assert lexer.name == name
+
+
+SAMPLES = Path(__file__).parents[2] / "resources" / "training" / "samples"
+
+
+@pytest.mark.parametrize("generation", ["all", "character", "vpro5", "bbj-gui", "dwc"])
+def test_line_by_line_a_program_has_the_colours_of_the_whole_and_no_errors(generation: str) -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (SAMPLES / generation).rglob("*.md")]
+    blocks = [each.code for text in texts for each in fences(text) if each.language == "bbj"]
+    assert len(blocks) > 9
+    for code in blocks:
+        whole = [
+            (letter, kind)
+            for kind, text in BBjLexer(stripnl=False, ensurenl=False).get_tokens(code)
+            for letter in text
+            if not letter.isspace()
+        ]
+        lexer, stack, letters = LineLexer(BBjLexer()), AT_START, []
+        for line in code.split("\n"):
+            tokens, stack = lexer.tokens(line, stack)
+            letters += [(letter, kind) for kind, text in tokens for letter in text if not letter.isspace()]
+        assert letters == whole
+        assert not [letter for letter, kind in letters if kind is Error]
+
+
+@pytest.mark.parametrize("language", ["bbj", "python", "java", "yaml", "json", "console", "php", "markdown", "html"])
+@given(lines=st.lists(st.text(alphabet="ab'\"/*<>{}#:`$ \t", max_size=20), max_size=6))
+def test_no_language_loses_text_line_by_line(language: str, lines: list[str]) -> None:
+    found = lexer_for(language)
+    assert found is not None
+    lexer, stack = LineLexer(found), AT_START
+    for line in lines:
+        tokens, stack = lexer.tokens(line, stack)
+        assert "".join(text for _, text in tokens) == line
+
+
+@pytest.mark.parametrize(
+    "text", ['"', "'", "$", "::", "/@@", "'a", "a.", "class ", "method a", "use ", "\t\n", "0010 ", "x(", "err "]
+)
+def test_odd_text_is_lexed_in_linear_time(text: str) -> None:
+    """A lexer that went over it again and again would take minutes."""
+    assert sum(len(value) for _, value in BBjLexer(stripnl=False, ensurenl=False).get_tokens(text * 20_000))
 
 
 def test_a_language_that_nobody_knows_has_no_lexer() -> None:
