@@ -150,7 +150,8 @@ def _show_imported(screen: Screen, result: BundleImportResult, channel: str) -> 
         show_installed(screen, result.installed)
     elif result.models:
         other = "" if result.channel == channel else f" --channel {result.channel}"
-        screen.line(f"Install it: bbj-desktop install{other}")
+        for model in result.models:  # by its name: the registry may offer better ones that no bundle brought
+            screen.line(f"Install it: bbj-desktop install {model.key}{other}")
 
 
 def _show_one(screen: Screen, imported: ImportedModel | ImportedExtra, where: str) -> None:

@@ -54,6 +54,15 @@ def test_the_ordinary_install_works_after_an_import(
     assert [version.key for version in versions.versions] == ["bbj-coder:2026.1-7b-q4_0"]
 
 
+def test_what_is_said_to_install_is_what_the_bundle_brought(
+    call: Call, bundle: Path, elsewhere: tuple[str, Path], identity: str
+) -> None:
+    said = call("bundle", "import", bundle, "--fingerprint", identity, *elsewhere).out.splitlines()[-1]
+    line = said.removeprefix("Install it: bbj-desktop ").split()
+    assert line == ["install", "bbj-coder:2026.1-7b-q4_0"]
+    assert call(*line, "--yes", *elsewhere).code == 0
+
+
 def test_another_fingerprint_is_refused_and_nothing_is_trusted(
     call: Call, bundle: Path, elsewhere: tuple[str, Path]
 ) -> None:
@@ -102,7 +111,7 @@ def test_a_bundle_of_another_channel_says_how_to_install_it(
     folder = tmp_path / "Vorab"
     assert customer("bundle", "export", folder, "7b", "--channel", "beta").code == 0
     called = customer("bundle", "import", folder, "--fingerprint", identity, *elsewhere)
-    assert "bbj-desktop install --channel beta" in called.out
+    assert "bbj-desktop install bbj-coder:2026.9-7b-q4_0 --channel beta" in called.out
     assert customer("install", "7b", "--channel", "beta", *elsewhere).code == 0
 
 
