@@ -156,7 +156,7 @@ class Context:
     def ollama_tls(self) -> ssl.SSLContext | None:
         """What an Ollama on an https address must show; None for what the system trusts."""
         values = self.settings.values
-        if values.ca_file is None or not (values.ollama_host or "").strip().startswith("https://"):
+        if values.ca_file is None or "https://" not in (values.ollama_host or "").lower():
             return None
         from bbj_desktop.services.transfer.web import tls_context
 

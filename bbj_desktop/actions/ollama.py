@@ -18,6 +18,7 @@ from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.progress import Cancel, Report
 from bbj_desktop.core.units import format_memory
 from bbj_desktop.services.runtime.base import RunningModel
+from bbj_desktop.services.runtime.ollama_address import parse_ollama_host
 from bbj_desktop.services.runtime.ollama_finding import OllamaFinding
 from bbj_desktop.services.runtime.ollama_reading import find_ollama
 from bbj_desktop.services.runtime.ollama_starting import OllamaStarter, StartedOllama
@@ -67,12 +68,20 @@ def look_at_ollama(context: Context) -> OllamaState:
             running = ()
     return OllamaState(
         status=status,
-        finding=find_ollama(status.address),
+        finding=_finding(status),
         version_notes=version_notes(status.version) if status.version is not None else (),
         started=starter_of(context).running(),
         running=running,
         cloud_models=tuple(name for name in names if is_cloud(name)),
     )
+
+
+def _finding(status: RuntimeStatus) -> OllamaFinding:
+    """Nothing is claimed of what may not be Ollama at all: no process of one is seen, and it told no version."""
+    finding = find_ollama(status.address)
+    if finding.server is not None and finding.server.kind == "unseen" and status.version is None:
+        return finding.model_copy(update={"models": None, "notes": ()})
+    return finding
 
 
 def is_cloud(name: str) -> bool:
@@ -105,11 +114,12 @@ def start_ollama(context: Context, report: Report, cancel: Cancel) -> StartedOll
     """Starts the Ollama that is installed here and waits until it answers. It goes on when this program ends.
 
     Raises:
+        UserInputError: Its address is none.
         EngineMissingError: None is installed.
         EngineRefusedError: Something answers at its address, or that is another machine.
         EngineCrashedError: It ended, or didn't answer in time.
     """
-    finding = find_ollama(context.runtime("ollama").status().address)
+    finding = find_ollama(parse_ollama_host(context.runtime("ollama").status().address))
     if finding.local and finding.executable is None and finding.server is None:
         raise EngineMissingError(
             "No Ollama is installed on this machine.", hint="Get it from ollama.com, or use the embedded engine."

@@ -7,12 +7,19 @@ from urllib.parse import urlsplit
 
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.finding import Finding
-from bbj_desktop.core.errors import BBjDesktopError, Cancelled, NoTrustedRootError, TransportError, TrustError
+from bbj_desktop.core.errors import (
+    BBjDesktopError,
+    Cancelled,
+    NoTrustedRootError,
+    TransportError,
+    TrustError,
+    UserInputError,
+)
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.release import Variant
 from bbj_desktop.services.network_check import hosts_of, interpret, observe
 from bbj_desktop.services.registry.client import Registry, blob_path
-from bbj_desktop.services.transfer.credentials import is_local
+from bbj_desktop.services.runtime.ollama_address import DEFAULT_ADDRESS, is_local, parse_ollama_host
 from bbj_desktop.services.transfer.source import Source
 
 
@@ -131,9 +138,17 @@ def _first_byte(source: Source, path: str, cancel: Cancel) -> None:
 
 def _hosts(context: Context, hosts: set[str]) -> Iterator[Finding]:
     """Whom a firewall has to let through."""
-    address = context.runtime("ollama").status().address if context.settings.values.runtime != "embedded" else ""
-    parts = urlsplit(address)
-    if parts.hostname and not is_local(parts.hostname):
-        hosts = {*hosts, f"{parts.hostname}:{parts.port or 11434}"}
+    if context.settings.values.runtime != "embedded":
+        hosts = {*hosts, *_ollamas_host(context)}
     if hosts:
         yield Finding(area="network", state="note", text=f"Hosts to allow: {', '.join(sorted(hosts))}")
+
+
+def _ollamas_host(context: Context) -> Iterator[str]:
+    """Of an Ollama on another machine."""
+    try:
+        address = parse_ollama_host(context.settings.values.ollama_host or DEFAULT_ADDRESS)
+    except UserInputError:  # said where Ollama is looked at
+        return
+    if not is_local(address):
+        yield urlsplit(address).netloc

@@ -124,6 +124,24 @@ def test_starting_where_one_answers_is_refused(call: Call, ollama: FakeOllama) -
     assert f"Something answers at {ollama.address} already." in called.err
 
 
+@pytest.mark.parametrize("text", ["a:b:c", "http://[x", "tcp://gpu.example.com"])
+def test_an_address_that_is_none_is_said_and_everything_else_works(
+    call: Call, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", text)
+    started = call("ollama", "start")
+    assert started.code == 2
+    assert "Write it like http://127.0.0.1:11434" in started.err
+    assert text in call("doctor").out
+
+
+def test_of_what_may_not_be_ollama_nothing_is_claimed(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{other.getsockname()[1]}")
+        finding = call("ollama", "status", "--json").result["finding"]
+    assert (finding["models"], finding["notes"]) == (None, [])
+
+
 def test_without_ollama_start_says_where_to_get_it(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     called = call("ollama", "start")

@@ -1,8 +1,8 @@
 """A stand-in for the program ``ollama``: a real process that serves what ``FakeOllama`` does.
 
 Started by its path with ``serve``, as the real one. Environment: ``STAND_IN_NOTES`` names a file that gets its own
-environment as JSON; ``STAND_IN_FAULT`` is ``exit`` (complains and ends at once) or ``mute`` (never listens);
-``STAND_IN_RUNNER`` makes it start a child, as Ollama does to run a model.
+environment as JSON; ``STAND_IN_FAULT`` is ``exit`` (complains and ends at once), ``mute`` (never listens) or ``dumb``
+(listens, and never says anything); ``STAND_IN_RUNNER`` makes it start a child, as Ollama does to run a model.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -22,10 +23,21 @@ ROOT = Path(__file__).parents[2]
 
 
 def write_program(folder: Path) -> Path:
-    """Writes the executable ``ollama`` into a folder, which is made if needed."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes the executable ``ollama`` into a folder, which is made if needed. Its process is called as the real one
+    is: ``ollama serve``, where ``serve`` is a file for Python in the folder beside it."""
+    beside = folder / "stand-in"
+    beside.mkdir(parents=True, exist_ok=True)
+    (beside / "serve").write_text(
+        f"import os, sys\nos.environ.pop('PYTHONHOME')\nsys.path.insert(0, {str(ROOT)!r})\n"
+        f"sys.executable, sys.argv = {sys.executable!r}, ['ollama', 'serve']\n"
+        "from tests.fakes.ollama_program import main\nmain()\n",
+        encoding="utf-8",
+    )
     path = folder / "ollama"
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.fakes.ollama_program import main; main()"
+    code = (
+        f"import os, sys; os.chdir({str(beside)!r}); os.environ['PYTHONHOME'] = {sys.base_prefix!r}; "
+        f"os.execv({sys.executable!r}, ['ollama', *sys.argv[1:]])"
+    )
     # not the interpreter's path in the first line: it may have spaces, or be too long for the kernel
     path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{code}" "$@"\n', encoding="utf-8")
     path.chmod(0o755)
@@ -46,6 +58,11 @@ def main() -> None:
     if fault == "mute":
         ended.wait()
         return
+    port = urlsplit(f"//{os.environ['OLLAMA_HOST']}").port or 0
+    if fault == "dumb":
+        with socket.create_server(("127.0.0.1", port)):
+            ended.wait()
+        return
     print("Listening", flush=True)
-    with FakeOllama(port=urlsplit(f"//{os.environ['OLLAMA_HOST']}").port or 0):
+    with FakeOllama(port=port):
         ended.wait()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -119,6 +122,60 @@ def test_it_is_ended_with_all_that_it_started(place: Place) -> None:
 
 def test_starting_twice_gives_the_same_server(place: Place) -> None:
     assert place.start().pid == place.start().pid
+
+
+def test_while_one_runs_none_is_started_elsewhere(place: Place) -> None:
+    first = place.start()
+    with pytest.raises(EngineRefusedError, match=r"runs at http://127\.0\.0\.1:\d+.*ollama stop"):
+        place.starter.start(place.program, f"http://127.0.0.1:{free_port()}", silent, Cancel())
+    stopped = place.starter.stop()
+    assert stopped is not None
+    assert stopped.pid == first.pid
+
+
+def test_one_of_ours_that_fell_silent_is_not_started_twice(place: Place) -> None:
+    record = place.start()
+    assert record.pid is not None
+    os.kill(record.pid, signal.SIGSTOP)
+    with pytest.raises(EngineRefusedError, match=r"doesn't answer.*ollama stop"):
+        place.start()
+    os.kill(record.pid, signal.SIGCONT)
+
+
+def test_what_takes_the_address_meanwhile_is_not_taken_for_ours(place: Place) -> None:
+    """Another Ollama begins to listen there while ours doesn't yet."""
+    with ExitStack() as others:
+
+        def take(event: Event) -> None:
+            del event
+            others.enter_context(FakeOllama(port=urlsplit(place.address).port or 0))
+
+        environment = {**os.environ, "STAND_IN_FAULT": "mute"}
+        with pytest.raises(EngineCrashedError, match="didn't answer within"):
+            place.starter.start(place.program, place.address, take, Cancel(), environment=environment, timeout_s=0.5)
+    assert not _marked()
+
+
+def test_one_that_listens_and_says_nothing_is_not_ready(place: Place) -> None:
+    environment = {**os.environ, "STAND_IN_FAULT": "dumb"}
+    with pytest.raises(EngineCrashedError, match="didn't answer within"):
+        place.starter.start(place.program, place.address, silent, Cancel(), environment=environment, timeout_s=0.3)
+    assert not _marked()
+
+
+def test_it_gets_nothing_that_is_meant_for_this_program(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    record = StartedOllama(
+        mark="m", executable=place.program, address=place.address, log=Path("x"), started_at=datetime.now(UTC)
+    )
+    ours = {
+        "BBJ_DESKTOP_TOKEN": "secret",
+        "LD_LIBRARY_PATH": "/opt/bbj-desktop",
+        "LD_LIBRARY_PATH_ORIG": "/usr/lib/cuda",
+    }
+    environment = server_environment(record, {**ours, "HOME": "/home/ada"})
+    assert set(environment) == {"HOME", "LD_LIBRARY_PATH", "OLLAMA_HOST", "OLLAMA_NO_CLOUD", MARK}
+    assert environment["LD_LIBRARY_PATH"] == "/usr/lib/cuda"
 
 
 def test_a_server_of_somebody_else_is_neither_replaced_nor_ended(place: Place) -> None:

@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import ollama
 import pydantic
 import truststore
 
@@ -23,6 +22,7 @@ from bbj_desktop.core.errors import EngineCrashedError, EngineMissingError, Engi
 from bbj_desktop.core.progress import Cancel, Report, Transfer
 from bbj_desktop.services.runtime.answers import PullLine, Rendered, Shown, read_answer
 from bbj_desktop.services.runtime.base import RunningModel
+from bbj_desktop.services.runtime.ollama_package import Client, ResponseError
 from bbj_desktop.services.runtime.ollama_refusal import refusal
 from bbj_desktop.services.runtime.patience import Patience, Watchman
 from bbj_desktop.services.runtime.wire import CONNECT_TIMEOUT_S, Wire, as_object, json_lines
@@ -34,6 +34,7 @@ CREATE_TIMEOUT_S = 3600.0  # seconds between two status lines: Ollama copies the
 _PIECE_BYTES = 1024 * 1024
 _NOT_FOUND = 404
 _NAME = "Ollama"
+_TAKEN_HINT = "If another program uses that port, end it or give Ollama another one (OLLAMA_HOST)."
 
 
 class OllamaApi:
@@ -55,7 +56,7 @@ class OllamaApi:
         key = os.environ.get("OLLAMA_API_KEY")  # as the package does
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._wire = Wire(address, _NAME, headers=headers, verify=verify)
-        self._client = ollama.Client(
+        self._client = Client(
             address,
             trust_env=False,
             verify=verify,
@@ -68,12 +69,29 @@ class OllamaApi:
         self._client.close()  # type: ignore[no-untyped-call]  # the package leaves it untyped
 
     def version(self) -> str:
-        with self._wire.open("GET", "/api/version", silence_s=STATUS_TIMEOUT_S) as response:
-            _check(response, "tell its version")
-            version = as_object(response.read().decode(errors="replace"), _NAME).get("version")
-        if not isinstance(version, str):
-            raise EngineRefusedError(f"What answers at {self.address} doesn't tell a version: it isn't Ollama.")
+        """What every Ollama tells, so that whatever else listens there is told from it. Raises as the others do."""
+        try:
+            with self._wire.open("GET", "/api/version", silence_s=STATUS_TIMEOUT_S) as response:
+                text = response.read().decode(errors="replace")
+                status = response.status_code
+        except EngineCrashedError as error:
+            raise self._no_answer(error) from error
+        said = _fields(text)
+        if "error" in said and status >= httpx.codes.BAD_REQUEST:
+            raise refusal(text, status=status, doing="tell its version")
+        version = said.get("version")
+        if not isinstance(version, str) or status != httpx.codes.OK:
+            raise EngineRefusedError(
+                f"What answers at {self.address} isn't Ollama: it tells no version (HTTP {status}).", hint=_TAKEN_HINT
+            )
         return version
+
+    def _no_answer(self, error: EngineCrashedError) -> EngineCrashedError:
+        if isinstance(error.__cause__, httpx.TimeoutException):
+            text = f"What listens at {self.address} says nothing for {STATUS_TIMEOUT_S:g} s: a busy Ollama, or none."
+        else:
+            text = f"What listens at {self.address} doesn't speak as Ollama does: {str(error.__cause__).rstrip('.')}."
+        return EngineCrashedError(text, hint=_TAKEN_HINT)
 
     def tags(self) -> dict[str, str]:
         """Every model's name with the digest of its manifest: two names of one manifest are the same model."""
@@ -100,7 +118,7 @@ class OllamaApi:
         with _translated(f"delete {name}"):
             try:
                 self._client.delete(name)
-            except ollama.ResponseError as error:
+            except ResponseError as error:
                 if error.status_code != _NOT_FOUND:
                     raise
 
@@ -122,7 +140,7 @@ class OllamaApi:
         with _translated(f"unload {name}"):
             try:
                 self._client.generate(name, keep_alive=0)
-            except ollama.ResponseError as error:
+            except ResponseError as error:
                 if error.status_code != _NOT_FOUND:
                     raise
 
@@ -227,6 +245,15 @@ class OllamaApi:
             raise EngineCrashedError("Ollama broke off in the middle of the answer.", hint="Ask again.")
 
 
+def _fields(text: str) -> dict[str, Any]:
+    """Of a JSON object; empty for anything else."""
+    try:
+        said = as_object(text, _NAME)
+    except EngineRefusedError:
+        return {}
+    return said
+
+
 def _see_off(lines: Iterator[object]) -> None:
     """Reads a stream to its end, so that the server doesn't take a whole answer for one that was given up. However it
     ends, the answer stays whole."""
@@ -263,7 +290,7 @@ def _translated(doing: str) -> Iterator[None]:
     """The package's exceptions in our own."""
     try:
         yield
-    except ollama.ResponseError as error:
+    except ResponseError as error:
         raise refusal(error.error, status=error.status_code, doing=doing) from error
     except (ConnectionError, httpx.ConnectTimeout) as error:
         raise EngineMissingError("Ollama doesn't answer.", hint="Start it, or check its address.") from error

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 import psutil
 from pydantic import BaseModel, ConfigDict
@@ -111,16 +112,18 @@ class OllamaStarter:
             timeout_s: How long to wait for its first answer, in seconds.
 
         Raises:
-            EngineRefusedError: Something answers there already, or the address isn't this machine's.
+            EngineRefusedError: Something answers there already, the address isn't this machine's, or the one that we
+                started runs elsewhere or doesn't answer.
             EngineMissingError: It can't be started.
             EngineCrashedError: It ended, or didn't answer in time; then it runs no more.
             StoreBusyError, StoreAccessError: Another process starts one; the record can't be written.
             Cancelled: By ``cancel``; then it runs no more.
         """
         with self._lock:
-            running = self.running()
-            if running is not None and running.address == address and _answers(address):
-                return running
+            if (running := self.running()) is not None:
+                if running.address == address and _is_ready(address):
+                    return running
+                raise _second(running, address)
             _refuse(address)
             report(Step("start-ollama", f"Starting Ollama at {address}"))
             record = StartedOllama(
@@ -137,7 +140,8 @@ class OllamaStarter:
                 self._write(record)
                 _wait_until_ready(process, record, cancel, timeout_s)
             except BaseException:
-                _end(process.pid)
+                if process.poll() is None:  # until it was waited for the number is its own
+                    _end(psutil.Process(process.pid))
                 process.wait()
                 self._record.unlink(missing_ok=True)
                 raise
@@ -152,7 +156,7 @@ class OllamaStarter:
             record = self._read()
             process = None if record is None else _process_of(record)
             if process is not None:
-                _end(process.pid)
+                _end(process)
             self._record.unlink(missing_ok=True)
             return record if process is not None else None
 
@@ -195,9 +199,23 @@ class OllamaStarter:
 
 
 def server_environment(record: StartedOllama, environment: Mapping[str, str]) -> dict[str, str]:
-    """What a server of ours gets: its address, and no way to its makers' machines (``OLLAMA_NO_CLOUD``)."""
+    """What a server of ours gets: its address, no way to its makers' machines (``OLLAMA_NO_CLOUD``), and nothing that
+    is meant for this program alone: its settings, and the libraries of a packaged one."""
+    theirs = {name: value for name, value in environment.items() if not name.startswith("BBJ_DESKTOP_")}
+    if getattr(sys, "frozen", False):  # PyInstaller's start puts its folder first, and keeps what was there
+        theirs.pop("LD_LIBRARY_PATH", None)
+        if before := theirs.pop("LD_LIBRARY_PATH_ORIG", ""):
+            theirs["LD_LIBRARY_PATH"] = before
     host = record.address.partition("://")[2]
-    return {**environment, "OLLAMA_HOST": host, "OLLAMA_NO_CLOUD": "1", MARK: record.mark}
+    return {**theirs, "OLLAMA_HOST": host, "OLLAMA_NO_CLOUD": "1", MARK: record.mark}
+
+
+def _second(running: StartedOllama, address: str) -> EngineRefusedError:
+    where = "doesn't answer" if running.address == address else f"runs at {running.address}"
+    return EngineRefusedError(
+        f"The Ollama that this program started (process {running.pid}) {where}.",
+        hint="End it first: bbj-desktop ollama stop",
+    )
 
 
 def _refuse(address: str) -> None:
@@ -210,16 +228,31 @@ def _refuse(address: str) -> None:
 
 
 def _answers(address: str) -> bool:
+    """Whether something listens there, whatever it says."""
+    try:
+        _ask(address)
+    except EngineMissingError:
+        return False
+    except EngineError:
+        return True
+    return True
+
+
+def _is_ready(address: str) -> bool:
+    """Whether an Ollama answers there."""
+    try:
+        _ask(address)
+    except EngineError:
+        return False
+    return True
+
+
+def _ask(address: str) -> None:
     api = OllamaApi(address)
     try:
         api.version()
-    except EngineMissingError:
-        return False
-    except EngineError:  # it answers, whatever it says
-        return True
     finally:
         api.close()
-    return True
 
 
 def _wait_until_ready(
@@ -227,7 +260,7 @@ def _wait_until_ready(
 ) -> None:
     deadline = time.monotonic() + timeout_s
     while process.poll() is None:
-        if _answers(record.address) and process.poll() is None:  # else another one took the address
+        if _is_ready(record.address) and _listens(process, record.address):
             return
         if time.monotonic() >= deadline:
             raise EngineCrashedError(
@@ -238,6 +271,19 @@ def _wait_until_ready(
     raise EngineCrashedError(
         f"Ollama ended at once (status {process.returncode}).{_last_words(record)}", hint=f"Its log is {record.log}."
     )
+
+
+def _listens(process: subprocess.Popen[bytes], address: str) -> bool:
+    """Whether it is the one that answers, and not another one that took the address meanwhile; where that can't be
+    seen, whether it still runs."""
+    port = urlsplit(address).port
+    try:
+        started = psutil.Process(process.pid)
+        family = [started, *started.children(recursive=True)]  # a wrapper may have started the server
+        sockets = [each for one in family for each in one.net_connections("tcp")]
+    except psutil.Error:
+        return process.poll() is None
+    return port in {each.laddr.port for each in sockets if each.status == psutil.CONN_LISTEN}
 
 
 def _last_words(record: StartedOllama) -> str:
@@ -300,10 +346,10 @@ def _mark_of(process: psutil.Process) -> str | None:
         return None
 
 
-def _end(pid: int) -> None:
-    """Asks it to end, and waits until it has ended its runners; then kills what is left."""
+def _end(process: psutil.Process) -> None:
+    """Asks it to end, and waits until it has ended its runners; then kills what is left. (psutil looks before each
+    signal whether the number still means that process.)"""
     try:
-        process = psutil.Process(pid)
         family = [process, *process.children(recursive=True)]
         process.terminate()
     except psutil.Error:

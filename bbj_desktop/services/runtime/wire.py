@@ -139,9 +139,7 @@ class Wire:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             cancel.check()
-            raise EngineMissingError(
-                f"{self._engine} doesn't answer at {self._address}.", hint="Start it, or check the address."
-            ) from error
+            raise self._unreachable(error) from error
         except httpx.TimeoutException as error:
             cancel.check()
             raise EngineCrashedError(
@@ -153,6 +151,16 @@ class Wire:
             raise EngineCrashedError(
                 f"{self._engine} broke off in the middle: {error}.", hint="Try again; if it happens again, see its log."
             ) from error
+
+    def _unreachable(self, error: httpx.TransportError) -> EngineMissingError | EngineRefusedError:
+        if "SSL" in str(error):
+            return EngineRefusedError(
+                f"{self._engine} at {self._address} isn't trusted: {str(error).rstrip('.')}.",
+                hint="Name its certificate's authority in the setting ca_file; or write http:// if it speaks that.",
+            )
+        return EngineMissingError(
+            f"{self._engine} doesn't answer at {self._address}.", hint="Start it, or check the address."
+        )
 
     def _check_late(self, watchman: Watchman | None, error: Exception | None = None) -> None:
         if watchman is None or not watchman.late:
