@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 
-from bbj_desktop.actions.connecting import connected_elsewhere, connected_versions
+from bbj_desktop.actions.connected import connected_elsewhere, connected_versions
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import refuse_drifted
 from bbj_desktop.actions.learning import Learner

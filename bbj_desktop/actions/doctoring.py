@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.checking import NO_COMPILER, compiler_for
-from bbj_desktop.actions.connecting import connected_versions
+from bbj_desktop.actions.connected import connected_versions
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import find_drift
 from bbj_desktop.actions.finding import Finding, State

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from bbj_desktop.actions.connecting import connected_versions
+from bbj_desktop.actions.connected import connected_versions
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.gateway import gateway_access, gateway_status
 from bbj_desktop.core.continue_config import ContinueModel, merge

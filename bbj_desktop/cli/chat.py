@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 
 from bbj_desktop.actions.chatting import Conversation, open_conversation
-from bbj_desktop.actions.connecting import connected_versions
+from bbj_desktop.actions.connected import connected_versions
 from bbj_desktop.actions.versions import list_versions
 from bbj_desktop.cli.checking import answer_checked
 from bbj_desktop.cli.describe import statistics_line

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bbj_desktop.actions.completing import Completion, open_completion
-from bbj_desktop.actions.connecting import connected_versions
+from bbj_desktop.actions.connected import connected_versions
 from bbj_desktop.actions.versions import list_versions
 from bbj_desktop.cli.describe import statistics_line
 from bbj_desktop.cli.naming import find_installed

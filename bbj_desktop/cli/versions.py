@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bbj_desktop.actions import versions as actions
-from bbj_desktop.actions.connecting import connected_versions
+from bbj_desktop.actions.connected import connected_versions
 from bbj_desktop.actions.drifting import drift_or_none
 from bbj_desktop.actions.measured import measured_here
 from bbj_desktop.cli.describe import version_table
