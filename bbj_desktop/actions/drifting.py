@@ -97,10 +97,15 @@ def _tell(found: list[Drift], report: Report) -> None:
 
 
 def _point_aliases(api: OllamaApi, version: InstalledVersion, store: Store) -> None:
-    """But for those that are the only name of somebody's model."""
-    for drift in _drift_of(api, version, api.tags(), store.versions()):
+    """But for those that are the only name of somebody's model. What an interrupted pull of ours left goes now that
+    all it may have brought has another name."""
+    from bbj_desktop.services.runtime.ollama_pull import sweep
+
+    tags = api.tags()
+    for drift in _drift_of(api, version, tags, store.versions()):
         if not drift.wrong_answer and (drift.mendable or _left_behind(api, version, drift)):
             api.copy(version.key, drift.name)
+    sweep(api, tags)
 
 
 def _left_behind(api: OllamaApi, version: InstalledVersion, drift: Drift) -> bool:

@@ -1,7 +1,8 @@
 """Counts everything by which a process changes files or talks to a server, and ends it without mercy at the n-th.
 
 The program has no hook for this and needs none: file operations are told by Python's own audit events, what lies
-between them (writes, syncs, requests) passes through four functions that are wrapped in the child alone.
+between them (writes, syncs, requests, what Ollama is handed) passes through a few functions that are wrapped in the
+child alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, BinaryIO
 
 import httpx
 
+from bbj_desktop.services.runtime.ollama_loopback import LoopbackRegistry
 from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.transfer.web import WebStream
 
@@ -69,6 +71,7 @@ class Steps:
         self._wrap_disk()
         self._wrap_sync()
         self._wrap_requests()
+        self._wrap_handing()
 
     def _step(self, name: str) -> bool:
         """Counts; True when this is where to die."""
@@ -134,6 +137,15 @@ class Steps:
         httpx.HTTPTransport.handle_request = sent  # type: ignore[assignment, method-assign]  # as above
         WebStream.__iter__ = iterated  # type: ignore[method-assign]
         WebStream.read_into = filled  # type: ignore[assignment, method-assign]
+
+    def _wrap_handing(self) -> None:
+        count = LoopbackRegistry.count
+
+        def counted(registry: LoopbackRegistry, sent: int) -> None:
+            self._pass("handed on to Ollama")
+            count(registry, sent)
+
+        LoopbackRegistry.count = counted  # type: ignore[method-assign]  # as above
 
     def _receive(self, web_stream: WebStream, count: int) -> None:
         if (web_stream.total_bytes or 0) >= PAYLOAD_BYTES:
