@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import threading
@@ -16,7 +17,7 @@ import httpx
 import pytest
 
 from bbj_desktop.core.budget import TokenCounter
-from bbj_desktop.core.errors import EngineError, StoreAccessError, UserInputError
+from bbj_desktop.core.errors import EngineCrashedError, EngineError, StoreAccessError, UserInputError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.release import Prompt, Role
 from bbj_desktop.core.versions import InstalledVersion
@@ -238,10 +239,7 @@ def test_anthropics_key_header_is_known(desk: Desk) -> None:
 
 
 def test_a_client_that_goes_away_ends_the_engines_work(desk: Desk) -> None:
-    body = json.dumps(CHAT | {"stream": True, "messages": [{"role": "user", "content": "slow"}]}).encode()
-    with socket.create_connection(("127.0.0.1", desk.port)) as connection:
-        connection.sendall(desk.head(Content_Length=str(len(body))) + body)
-        assert connection.recv(64)
+    with _slow_answer(desk):
         assert desk.owner.users == 1
     assert desk.engine.gone.wait(10)
     assert wait_until(lambda: desk.owner.users == 0)
@@ -251,6 +249,38 @@ def test_the_engines_own_key_and_address_stay_inside(desk: Desk) -> None:
     said = desk.ask()
     assert ENGINE_KEY not in str(said.headers) + said.text
     assert desk.engine.address not in str(said.headers) + said.text
+
+
+# -- an engine that dies
+
+
+@pytest.fixture
+def dying(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Its engine breaks every connection off, and says why."""
+    monkeypatch.setattr(_Engine, "obituary", lambda _: EngineCrashedError("It ended by SIGSEGV.", hint="Ask again."))
+    return desk
+
+
+def test_an_engine_that_dies_before_its_answer_is_told_with_the_reason(dying: Desk) -> None:
+    dying.engine.before_answer = dying.engine.break_off
+    answer = dying.ask()
+    assert answer.status_code == 502
+    assert answer.json()["error"]["message"] == "It ended by SIGSEGV. Ask again."
+
+
+@pytest.mark.parametrize(
+    ("path", "begin"), [("/v1/chat/completions", 'data: {"type": "error"'), ("/v1/messages", "event: error\ndata: {")]
+)
+def test_an_engine_that_dies_in_a_stream_is_told_in_it_and_the_answer_doesnt_look_whole(
+    dying: Desk, path: str, begin: str
+) -> None:
+    dying.engine.before_end = dying.engine.break_off
+    body = json.dumps(CHAT | {"stream": True}).encode()
+    answer = dying.raw(dying.head(f"POST {path} HTTP/1.1", Content_Length=str(len(body))) + body).decode()
+    last = answer.strip().split("\r\n")[-1]
+    assert last.startswith(begin)
+    assert "SIGSEGV" in last
+    assert not answer.endswith("0\r\n\r\n")
 
 
 # -- who isn't answered
@@ -328,6 +358,19 @@ def test_only_the_paths_that_are_needed_are_there(desk: Desk, path: str) -> None
     assert desk.engine.bodies == []
 
 
+def test_a_key_in_the_address_is_no_key(desk: Desk) -> None:
+    line = f"GET /v1/models?key={KEY}&api_key={KEY} HTTP/1.1"
+    assert _status(desk.raw(desk.head(line, Authorization=""))) == 401
+
+
+def test_a_head_request_gets_the_head_alone(desk: Desk) -> None:
+    answer = desk.raw(desk.head("HEAD /v1/models HTTP/1.1"))
+    assert _status(answer) == 200
+    assert answer.endswith(b"\r\n\r\n")
+    assert _status(desk.raw(desk.head("HEAD /v1/chat/completions HTTP/1.1"))) == 405
+    assert _status(desk.raw(desk.head("HEAD /v1/models HTTP/1.1", Authorization=""))) == 401
+
+
 def test_another_method_is_refused(desk: Desk) -> None:
     assert desk.get("/v1/chat/completions").status_code == 405
     assert desk.ask("/v1/models").status_code == 405
@@ -396,10 +439,28 @@ def test_a_client_that_doesnt_take_its_answer_is_dropped(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("limits", [Limits(connections=2)])
-def test_too_many_connections_are_refused(desk: Desk) -> None:
-    with socket.create_connection(("127.0.0.1", desk.port)), socket.create_connection(("127.0.0.1", desk.port)):
-        assert wait_until(lambda: _status(desk.raw(desk.head("GET /v1/models HTTP/1.1"))) == 503)
+def test_too_many_answers_at_once_are_refused(desk: Desk) -> None:
+    with _slow_answer(desk), _slow_answer(desk):
+        assert _status(desk.raw(desk.head("GET /v1/models HTTP/1.1"))) == 503
     assert wait_until(lambda: _status(desk.raw(desk.head("GET /v1/models HTTP/1.1"))) == 200)
+
+
+@pytest.mark.parametrize("limits", [Limits(connections=3)])
+def test_strangers_who_only_hold_a_connection_keep_nobody_out(desk: Desk) -> None:
+    with contextlib.ExitStack() as held:
+        for _ in range(8):
+            held.enter_context(socket.create_connection(("127.0.0.1", desk.port)))
+        assert desk.get("/v1/models").status_code == 200
+        assert len(desk.gateway._tasks) <= 4
+
+
+@contextlib.contextmanager
+def _slow_answer(desk: Desk) -> Iterator[socket.socket]:
+    body = json.dumps(CHAT | {"stream": True, "messages": [{"role": "user", "content": "slow"}]}).encode()
+    with socket.create_connection(("127.0.0.1", desk.port), 20) as connection:
+        connection.sendall(desk.head(Content_Length=str(len(body))) + body)
+        assert connection.recv(64)
+        yield connection
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"nonsense", b"[" * 60_000, b'"text"'])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import os
 import signal
 import sys
@@ -16,7 +18,9 @@ from bbj_desktop.core.chat import Finished
 from bbj_desktop.core.errors import EngineCrashedError, EngineMissingError, EngineRefusedError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.versions import InstalledVersion
-from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
+from bbj_desktop.services.runtime import engine
+from bbj_desktop.services.runtime.embedded import EmbeddedRuntime, engine_config
+from bbj_desktop.services.runtime.embedded_host.host import Owner
 from bbj_desktop.services.runtime.engine import EngineProgram
 from tests.engine_host.conftest import Home, is_running, question, text_of, wait_until
 from tests.fakes import llama_server
@@ -168,8 +172,7 @@ def test_every_program_that_waited_is_told_the_same_reason(
     both = [client.chat(model, question(text="slow"), Cancel()), other.chat(model, question(text="slow"), Cancel())]
     for answer in both:
         next(answer)
-    engine = psutil.Process(_engine_pid(home))
-    for child in engine.children():
+    for child in psutil.Process(_engine_pid(home)).children():
         child.send_signal(signal.SIGSEGV)
     for answer in both:
         with pytest.raises(EngineCrashedError, match="SIGSEGV"):
@@ -184,14 +187,49 @@ def test_a_file_that_isnt_a_model_is_refused_with_the_engines_reason(client: Emb
         _ask(client, installed(path))
 
 
+@POSIX_ONLY
+def test_an_engine_that_hangs_is_ended_and_said_and_the_next_one_answers(
+    program: EngineProgram, model: InstalledVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = engine_config(model, program, 1)
+
+    async def use() -> None:
+        owner = Owner(functools.partial(engine.launch_child, tmp_path / "Zustand"))
+        async with owner.lent(config) as loan:
+            await owner.look_after()
+            assert owner.crashes == 0
+            for child in psutil.Process(owner.engine_pid).children():
+                child.send_signal(signal.SIGSTOP)
+            monkeypatch.setattr(engine, "HEALTH_TIMEOUT_S", 0.2)
+            await owner.look_after()
+            died = await owner.obituary(loan.number)
+            assert died is not None
+            assert "didn't answer any more" in died.message
+        async with owner.lent(config) as loan:
+            assert (loan.fresh, loan.number, owner.crashes) == (True, 2, 1)
+        await owner.unload(only_if_idle=False)
+
+    asyncio.run(use())
+
+
+def test_an_engine_without_a_place_for_its_log_answers_all_the_same(
+    home: Home, program: EngineProgram, model: InstalledVersion, tmp_path: Path
+) -> None:
+    """A full disk, a folder of somebody else."""
+    (tmp_path / "Datei").write_text("where a folder is needed")
+    client = home.client(program=program, state=str(tmp_path / "Datei" / "logs"))
+    assert _ask(client, model) == "hello"
+    client.close()
+
+
 def test_a_host_that_is_killed_takes_the_engine_along_and_the_next_question_starts_anew(
     home: Home, client: EmbeddedRuntime, model: InstalledVersion
 ) -> None:
     _ask(client, model)
-    first, engine = home.record.pid, _engine_pid(home)
-    computing = [child.pid for child in psutil.Process(engine).children()]
+    first, second = home.record.pid, _engine_pid(home)
+    computing = [child.pid for child in psutil.Process(second).children()]
     os.kill(first, signal.SIGKILL)
-    assert wait_until(lambda: not any(map(is_running, [engine, *computing])))
+    assert wait_until(lambda: not any(map(is_running, [second, *computing])))
     assert _ask(client, model) == "hello"
     assert home.record.pid != first
 
@@ -211,9 +249,9 @@ def test_an_engines_process_that_is_killed_leaves_no_executable_behind(
     home: Home, client: EmbeddedRuntime, model: InstalledVersion
 ) -> None:
     _ask(client, model)
-    engine = _engine_pid(home)
-    (computing,) = [child.pid for child in psutil.Process(engine).children()]
-    os.kill(engine, signal.SIGKILL)
+    pid = _engine_pid(home)
+    (computing,) = [child.pid for child in psutil.Process(pid).children()]
+    os.kill(pid, signal.SIGKILL)
     assert wait_until(lambda: not is_running(computing))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from bbj_desktop.core.progress import Cancel
 from bbj_desktop.services.runtime.embedded_host import client, record
 from bbj_desktop.services.runtime.embedded_host.channel import from_line, to_line
 from bbj_desktop.services.runtime.embedded_host.client import find, find_or_start, stop
+from bbj_desktop.services.runtime.embedded_host.host import MAX_CLIENTS, MAX_STRANGERS
 from bbj_desktop.services.runtime.embedded_host.record import HostRecord, read_record, write_record
 from tests.engine_host.conftest import Home, is_running, wait_until
 
@@ -138,6 +140,25 @@ def test_without_the_key_the_host_says_nothing(home: Home) -> None:
         from_line(file.readline())
         stranger.sendall(to_line({"nonce": "x", "proof": "0" * 64, "hello": {}}) + to_line({"do": "status"}))
         assert file.read() == b""
+
+
+def test_strangers_who_only_hold_a_connection_keep_no_program_out(home: Home) -> None:
+    """Another user of this machine sees the port; a host that seemed full would be taken for a hung one and ended."""
+    home.lease().close()
+    pid = home.record.pid
+    with contextlib.ExitStack() as held:
+        for _ in range(MAX_STRANGERS * 2):
+            held.enter_context(socket.create_connection(("127.0.0.1", home.record.port)))
+        with home.lease() as lease:
+            assert lease.ask("status")["pid"] == pid
+
+
+def test_a_host_with_too_many_programs_says_so_and_isnt_ended(home: Home) -> None:
+    with contextlib.ExitStack() as held:
+        leases = [held.enter_context(home.lease()) for _ in range(MAX_CLIENTS)]
+        with home.lease() as one_more, pytest.raises(EngineRefusedError, match="64 programs use the engine already"):
+            one_more.ask("status")
+        assert leases[0].ask("status")["pid"] == home.record.pid
 
 
 def test_a_hung_host_is_ended_and_replaced(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

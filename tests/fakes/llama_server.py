@@ -20,6 +20,10 @@ from pathlib import Path
 from typing import Any, Self
 
 
+class BreakOffError(Exception):
+    """As if it had died."""
+
+
 class StandIn:
     """The server.
 
@@ -27,6 +31,7 @@ class StandIn:
         gone: Set when a client left in the middle of an answer.
         bodies: Of the requests, in order.
         before_answer: Called with each request before anything is said.
+        before_end: Called before the last piece of a stream.
     """
 
     def __init__(self, key: str, port: int = 0, *, fills_in: bool = True) -> None:
@@ -35,6 +40,7 @@ class StandIn:
         self.gone = threading.Event()
         self.bodies: list[tuple[str, dict[str, Any]]] = []
         self.before_answer: Callable[[], object] = lambda: None
+        self.before_end: Callable[[], object] = lambda: None
         stand_in = self
 
         class Handler(_Handler):
@@ -42,6 +48,11 @@ class StandIn:
 
         self.http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.http.daemon_threads = True
+
+    @staticmethod
+    def break_off() -> object:
+        """For the two above: ends the connection there."""
+        raise BreakOffError
 
     @property
     def address(self) -> str:
@@ -73,12 +84,14 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server_of.bodies.append((self.path, body))
-        self.server_of.before_answer()
         if self.path == "/infill" and not self.server_of.fills_in:
             self._say(501, {"error": {"code": 501, "message": "Infill is not supported by this model"}})
             return
         try:
+            self.server_of.before_answer()
             self._answer(body)
+        except BreakOffError:
+            self.close_connection = True
         except ConnectionError:
             self.server_of.gone.set()
 
@@ -93,6 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         for word in _words(prompt):
             self._send(self._event(word, last=False))
             _obey(prompt)
+        self.server_of.before_end()
         self._send(self._event("", last=True))
         self.wfile.write(b"data: [DONE]\n\n")
 

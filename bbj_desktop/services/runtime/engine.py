@@ -7,8 +7,10 @@ without touching it.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import logging
+import os
 import re
 import secrets
 import signal
@@ -18,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
@@ -28,10 +31,13 @@ from bbj_desktop.services.runtime.starved import MemoryKills, Starved, memory_ki
 
 START_TIMEOUT_S = 900.0
 """Longest start: a large model on a slow disk takes minutes."""
+HEALTH_TIMEOUT_S = 20.0
+"""For saying that it is well; a machine that swaps takes its time."""
 INSTALL_COMMAND = 'pip install "bbj-desktop[embedded]"'
 
 _END_TIMEOUT_S = 5.0
 _SLOW = "Is the disk very slow, or does the memory not suffice? Try a smaller model."
+_HUNG = "The embedded engine didn't answer any more (stopped, or hung), so it was ended."
 _LOGS_STAY_S = 7 * 24 * 3600
 _TAIL_BYTES = 16 * 1024
 _TAIL_LINES = 8
@@ -98,7 +104,7 @@ class Engine(Protocol):
     def alive(self) -> bool: ...
 
     def obituary(self) -> EngineError | None:
-        """Why it ended; None while it lives. Waits a moment for one that is just dying."""
+        """Why it ended; None while it lives. Waits a moment for one that is just dying; ends one that hangs."""
         ...
 
     def close(self) -> None: ...
@@ -119,6 +125,7 @@ class ChildEngine:
         self.process = process
         self._log_file = log_file
         self._kills = memory_kills()
+        self._hung = False
 
     @property
     def alive(self) -> bool:
@@ -127,14 +134,33 @@ class ChildEngine:
     def obituary(self) -> EngineError | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(1.0)
+        if self.process.poll() is None and not self._answers() and self.process.poll() is None:
+            self._hung = True
+            self.process.kill()
+        if self._hung:
+            return EngineCrashedError(_HUNG, hint="Ask again: it is started anew.")
         status = self.process.poll()
         if status is None:
             return None
         return crash(status, log_tail(self._log_file), memory_kills().since(self._kills))
 
+    def _answers(self) -> bool:
+        """Whether it still says that it is well: it has threads for that which don't compute."""
+        asked = http.client.HTTPConnection(self.address.removeprefix("http://"), timeout=HEALTH_TIMEOUT_S)
+        try:
+            asked.request("GET", "/health")
+            return asked.getresponse().status == HTTPStatus.OK
+        except TimeoutError:
+            return False
+        except (OSError, http.client.HTTPException):
+            return True  # it is just dying, which the next question finds out
+        finally:
+            asked.close()
+
     def close(self) -> None:
         end(self.process)
-        self._log_file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a log that stays does no harm
+            self._log_file.unlink(missing_ok=True)
 
 
 def launch_child(state: Path, config: EngineConfig, cancel: Cancel) -> ChildEngine:
@@ -206,11 +232,9 @@ def _host_config(config: EngineConfig, key: str) -> HostConfig:
 
 def _spawn(state: Path) -> tuple[subprocess.Popen[str], Path]:
     """A new session keeps the terminal's Ctrl-C away from the engine. (Windows: never run.)"""
-    state.mkdir(parents=True, exist_ok=True)
-    _forget_old_logs(state)
     log_file = state / f"engine-{secrets.token_hex(4)}.log"
     windows_flags = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-    with log_file.open("wb") as errors:
+    with log_for(log_file) as errors:
         try:
             process = subprocess.Popen(
                 engine_host_command(),
@@ -225,6 +249,18 @@ def _spawn(state: Path) -> tuple[subprocess.Popen[str], Path]:
             raise EngineMissingError(f"The embedded engine can't be started: {error}.") from error
     log.debug("engine process %d, log %s", process.pid, log_file)
     return process, log_file
+
+
+def log_for(log_file: Path) -> IO[bytes]:
+    """Where a process's errors go. Without a place for them (a full disk, a folder that can't be written) nowhere: a
+    program without a log is better than none."""
+    try:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        _forget_old_logs(log_file.parent)
+        return log_file.open("wb")
+    except OSError as error:
+        log.warning("no log for the engine: %s", error)
+        return Path(os.devnull).open("wb")
 
 
 def _forget_old_logs(state: Path) -> None:

@@ -38,6 +38,7 @@ from bbj_desktop.services.runtime.embedded_host.host import HostOptions
 from bbj_desktop.services.runtime.embedded_host.login import own_anchor
 from bbj_desktop.services.runtime.embedded_host.process import host_command
 from bbj_desktop.services.runtime.embedded_host.record import PROTOCOL, HostPlace, HostRecord, read_record
+from bbj_desktop.services.runtime.engine import log_for, log_tail
 
 _NOT_THE_HOST = "Something that isn't the engine's host listens at its port."
 _START_TIMEOUT_S = 60.0
@@ -236,9 +237,9 @@ def _see_log(options: HostOptions) -> str:
 def _start(options: HostOptions, cancel: Cancel) -> None:
     """(Windows: never run.)"""
     state = Path(options.state)
-    state.mkdir(parents=True, exist_ok=True)
+    errors_file = state / "host-errors.log"
     flags = getattr(subprocess, "DETACHED_PROCESS", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-    with (state / "host-errors.log").open("wb") as errors:
+    with log_for(errors_file) as errors:
         try:
             process = subprocess.Popen(
                 host_command(),
@@ -253,7 +254,7 @@ def _start(options: HostOptions, cancel: Cancel) -> None:
     line = _first_line(process, options, cancel)
     if not line.endswith(b"\n"):
         cancel.check()
-        told = (state / "host-errors.log").read_text(encoding="utf-8", errors="replace").strip()
+        told = log_tail(errors_file).strip()
         tail = f" It said: {told.splitlines()[-1]}" if told else ""
         raise EngineCrashedError(f"The engine's host ended while it started.{tail}", hint=_see_log(options))
     answer = json.loads(line)

@@ -37,6 +37,9 @@ READER_TIMEOUT_S = 60.0
 _ANSWER_TIMEOUT_S = 900.0
 _PIECE_BYTES = 64 * 1024
 _JSON = "application/json"
+_STREAMS_END = (b"[DONE]", b"message_stop")
+"""In the last event of a whole stream, OpenAI's or Anthropic's. Not each engine ends a broken one otherwise."""
+_LAST_EVENT_BYTES = 256
 _LINGER_S = 0.5
 _LINGER_PIECES = 64
 _POSTS = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/messages", "/infill"})
@@ -113,7 +116,7 @@ class Gateway:
         self._key = key
         self._limits = limits or Limits()
         self._servers: list[asyncio.Server] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], _Client] = {}  # the oldest first
 
     @property
     def address(self) -> str:
@@ -150,17 +153,24 @@ class Gateway:
         if task is None:
             return
         client = _Client(reader, writer, self._limits)
-        self._tasks.add(task)
+        self._tasks[task] = client
         try:
-            if len(self._tasks) > self._limits.connections:
+            if len(self._tasks) > self._limits.connections and not self._make_room(task):
                 await client.refuse(RefusalError(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections at once."))
             else:
                 await self._serve(client)
         except (OSError, TimeoutError, h11.ProtocolError, asyncio.CancelledError):
             pass  # the client has gone, or must
         finally:
-            self._tasks.discard(task)
+            del self._tasks[task]
             writer.close()
+
+    def _make_room(self, newcomer: asyncio.Task[None]) -> bool:
+        """Whoever hasn't shown the key yet gives way, the oldest first: else anybody on this machine could keep the
+        user's own programs out."""
+        strangers = (task for task, client in self._tasks.items() if not client.known and not task.cancelling())
+        oldest = next((task for task in strangers if task is not newcomer), None)
+        return oldest is not None and oldest.cancel()
 
     async def _serve(self, client: _Client) -> None:
         try:
@@ -191,13 +201,13 @@ class Gateway:
         self._check_key(headers)
         path = target.partition("?")[0]
         if path == "/v1/models" or path.startswith("/v1/models/"):
-            expected = "GET"
+            expected: tuple[str, ...] = ("GET", "HEAD")
         elif path in _POSTS:
-            expected = "POST"
+            expected = ("POST",)
         else:
             raise RefusalError(HTTPStatus.NOT_FOUND, f"Nothing is at {path[:100]}.", "not_found_error")
-        if method != expected:
-            raise RefusalError(HTTPStatus.METHOD_NOT_ALLOWED, f"{path[:100]} takes {expected}.")
+        if method not in expected:
+            raise RefusalError(HTTPStatus.METHOD_NOT_ALLOWED, f"{path[:100]} takes {expected[0]}.")
 
     def _check_key(self, headers: dict[str, list[str]]) -> None:
         given = [*headers.get("authorization", ()), *headers.get("x-api-key", ())]
@@ -214,7 +224,7 @@ class Gateway:
 
     async def _answer(self, request: Request, client: _Client) -> None:
         offered = await asyncio.to_thread(self._shelf.offered)
-        if request.method == "GET":
+        if request.method != "POST":
             await client.say(HTTPStatus.OK, _models(request.path, offered))
             return
         body = _json_object(request.body)
@@ -243,8 +253,12 @@ class Gateway:
                 engine.stream("POST", f"{loan.engine.address}{path}", json=body, headers=headers) as answer,
             ):
                 await client.begin(HTTPStatus(answer.status_code), answer.headers.get("content-type", _JSON))
+                end = b""
                 async for piece in answer.aiter_raw():
                     await client.more(piece)
+                    end = (end + piece)[-_LAST_EVENT_BYTES:]
+                if path != "/infill" and client.streams and not any(mark in end for mark in _STREAMS_END):
+                    raise httpx.RemoteProtocolError("the stream has no end")
                 await client.end()
         except httpx.HTTPError as error:
             await client.broken(await self._why(loan, error))
@@ -262,8 +276,10 @@ class _Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits) -> None:
         self.writer = writer
         self.path = ""
+        self.known = False
         self.begun = False
-        self._streams = False
+        self.streams = False
+        self._method = ""
         self._reader = reader
         self._limits = limits
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEADER_BYTES)
@@ -279,8 +295,9 @@ class _Client:
         for name, value in head.headers:
             headers.setdefault(name.decode("ascii").lower(), []).append(value.decode("latin-1"))
         method, target = head.method.decode("ascii"), head.target.decode("latin-1")
-        self.path = target.partition("?")[0]
+        self._method, self.path = method, target.partition("?")[0]
         check(method, target, headers)
+        self.known = True
         if int(headers.get("content-length", ["0"])[0]) > self._limits.body_bytes:
             raise _too_large(self._limits.body_bytes)
         if self._http.they_are_waiting_for_100_continue:
@@ -318,7 +335,7 @@ class _Client:
 
     async def begin(self, status: HTTPStatus, kind: str) -> None:
         self.begun = True
-        self._streams = "event-stream" in kind
+        self.streams = "event-stream" in kind
         headers = [("Content-Type", kind), ("Transfer-Encoding", "chunked"), *_HEADERS]
         await self._send(h11.Response(status_code=status, headers=headers))
 
@@ -331,7 +348,7 @@ class _Client:
         a whole answer, because it must not look like one. Raises ``refusal`` where nothing was said yet."""
         if not self.begun:
             raise refusal
-        if self._streams:
+        if self.streams:
             kind = "event: error\n" if self.path == "/v1/messages" else ""
             await self.more(f"{kind}data: {json.dumps(refusal.to_json())}\n\n".encode())
             self.writer.close()
@@ -346,7 +363,8 @@ class _Client:
         headers = [("Content-Type", _JSON), ("Content-Length", str(len(content))), *_HEADERS]
         self.begun = True
         await self._send(h11.Response(status_code=status, headers=headers))
-        await self._send(h11.Data(data=content))
+        if self._method != "HEAD":
+            await self._send(h11.Data(data=content))
         await self._send(h11.EndOfMessage())
 
     async def refuse(self, refusal: RefusalError) -> None:

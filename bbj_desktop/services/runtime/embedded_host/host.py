@@ -17,7 +17,14 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from bbj_desktop.core.errors import BBjDesktopError, Cancelled, EngineError, EngineRefusedError, UserInputError
+from bbj_desktop.core.errors import (
+    BBjDesktopError,
+    Cancelled,
+    EngineError,
+    EngineMissingError,
+    EngineRefusedError,
+    UserInputError,
+)
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.services.runtime.embedded_host.channel import (
     HANDSHAKE_TIMEOUT_S,
@@ -33,8 +40,12 @@ from bbj_desktop.services.runtime.embedded_host.record import PROTOCOL
 from bbj_desktop.services.runtime.engine import Engine, EngineConfig, Launch
 from bbj_desktop.services.runtime.resident import resident_bytes
 
-MAX_CONNECTIONS = 64
+MAX_CLIENTS = 64
+MAX_STRANGERS = 32
+"""Connections that haven't proved yet that they know the key. Anybody on this machine can open one; when there are too
+many the oldest has to go, so that nobody can keep the user's own programs out."""
 _TICK_S = 1.0
+_WATCH_S = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -142,8 +153,11 @@ class Owner:
         finally:
             self.users -= 1
             self.last_use = time.monotonic()
-            async with self._turn:
-                self._turn.notify_all()
+            await asyncio.shield(self._tell())  # whoever waits must hear it, even when this one is being cancelled
+
+    async def _tell(self) -> None:
+        async with self._turn:
+            self._turn.notify_all()
 
     async def _lend(self, config: EngineConfig) -> Loan:
         async with self._turn:
@@ -178,6 +192,13 @@ class Owner:
         except EngineError as error:
             self._note(error)
             raise
+        except OSError as error:  # no process, no memory, no descriptor left
+            raise EngineMissingError(f"The embedded engine can't be started: {error}.") from error
+
+    async def look_after(self) -> None:
+        """Ends an engine that somebody waits for and that hangs; whoever waits is told by their broken connection."""
+        if self.users and self.loaded is not None:
+            await self.obituary(self.number)
 
     async def obituary(self, number: int) -> EngineError | None:
         """Why the engine of that start ended; None while it lives."""
@@ -223,6 +244,10 @@ class Owner:
             return True
 
 
+def _full() -> EngineRefusedError:
+    return EngineRefusedError(f"{MAX_CLIENTS} programs use the engine already.", hint="Close some of them.")
+
+
 Service = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -255,17 +280,23 @@ class Host:
         self._last_lease = time.monotonic()
         self._started = time.time()
         self._connections: set[asyncio.Task[None]] = set()
+        self._strangers: dict[asyncio.Task[None], None] = {}  # the oldest first
 
     async def greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, from its first line to its end."""
         task = asyncio.current_task()
-        if task is None or len(self._connections) >= MAX_CONNECTIONS:
-            writer.close()
+        if task is None:
             return
+        if len(self._strangers) >= MAX_STRANGERS:
+            next(iter(self._strangers)).cancel()
         self._connections.add(task)
+        self._strangers[task] = None
         try:
-            async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
-                hello = await self._handshake(reader, writer)
+            try:
+                async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+                    hello = await self._handshake(reader, writer)
+            finally:
+                del self._strangers[task]
             if hello is not None:
                 await self._serve(hello, reader, writer)
         except (TimeoutError, OSError, ValueError, EngineError, asyncio.CancelledError):
@@ -289,6 +320,10 @@ class Host:
         return hello if isinstance(hello, dict) else {}
 
     async def _serve(self, hello: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._clients) >= MAX_CLIENTS:
+            await reader.readline()
+            writer.write(to_line({"error": error_to_json(_full())}))
+            return
         lease = _Lease(pid=int(hello.get("pid", 0)), what=str(hello.get("what", ""))[:40])
         if isinstance(hello.get("anchor"), list):
             pid, created = hello["anchor"]
@@ -389,6 +424,19 @@ class Host:
 
     async def keep_house(self) -> None:
         """Until it is time to end."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            await self._house()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            await self.owner.look_after()
+
+    async def _house(self) -> None:
         tick_s = min(_TICK_S, self.options.exit_s / 4, self.options.unload_s / 4)
         while not self.ended.is_set():
             with contextlib.suppress(TimeoutError):
