@@ -94,7 +94,8 @@ def _show_test(screen: Screen, result: IdeTestResult) -> None:
 
 def _hint_at_gateway(session: Session) -> None:
     if gateway_is_closed(session.context, ide_models(session.context)):
-        session.screen.message("The gateway is closed, so no IDE reaches it: bbj-desktop gateway start", "yellow")
+        session.screen.message("The gateway is closed: IDEs can't reach the model.", "yellow")
+        session.screen.message("To open it: bbj-desktop gateway start")
 
 
 def _path(session: Session) -> Path:
