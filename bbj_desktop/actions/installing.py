@@ -24,6 +24,7 @@ from bbj_desktop.core.errors import (
     PublishError,
     TransportError,
 )
+from bbj_desktop.core.mirroring import NamedMirror
 from bbj_desktop.core.ownership import Ownership, decide_ownership
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.recommendation import Candidate, ReasonKind
@@ -55,7 +56,7 @@ class InstallPlan(BaseModel):
         refusals: Why it would be refused without force; empty when nothing speaks against it.
         needs: The room it takes, by volume.
         ownership: Who will own the bytes.
-        by_ollama: What Ollama is to fetch itself, tried before our own mirrors; with host and tag.
+        named: Where only Ollama could fetch it from, and whether it is to, before our own mirrors are asked.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -70,7 +71,12 @@ class InstallPlan(BaseModel):
     refusals: tuple[str, ...] = ()
     needs: tuple[VolumeNeed, ...] = ()
     ownership: Ownership | None = None
-    by_ollama: tuple[str, ...] = ()
+    named: tuple[NamedMirror, ...] = ()
+
+    @property
+    def by_ollama(self) -> tuple[str, ...]:
+        """What Ollama is to fetch itself, with host and tag."""
+        return tuple(each.name for each in self.named if each.taken)
 
 
 class Installed(BaseModel):
@@ -131,7 +137,7 @@ def _plan(context: Context, store: Store, candidate: Candidate, indexes: Sequenc
         refusals=() if candidate.can_run else tuple(warnings) or ("This machine can't run it.",),
         needs=_needs(store, candidate, room, status, route),
         ownership=decide_ownership(status, route),
-        by_ollama=ollama_mirrors.names_of(context, candidate) if missing == candidate.variant.length_bytes else (),
+        named=ollama_mirrors.consider(context, candidate, missing),
     )
 
 
@@ -259,9 +265,10 @@ def _let_ollama_fetch(
     report: Report,
     cancel: Cancel,
 ) -> ollama_mirrors.Named:
-    """Where nothing of a version is here, Ollama may have been named a place to fetch it from."""
-    names = ollama_mirrors.names_of(context, candidate)
-    if not names or _missing(store, own) != candidate.variant.length_bytes:
+    """Where hardly anything of a version is here, Ollama may have been named a place to fetch it from."""
+    considered = ollama_mirrors.consider(context, candidate, _missing(store, own))
+    names = [each.name for each in considered if each.taken]
+    if not names:
         return ollama_mirrors.Named()
     paths = [store.blob_path(part.file.digest) for part in candidate.variant.parts]
     record = _record(context, candidate.selection, paths, registry.identity)

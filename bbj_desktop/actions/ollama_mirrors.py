@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core.errors import DigestError, EngineError, NoTrustedRootError
-from bbj_desktop.core.ollama_names import is_one_of_ours, local_name, pull_name
+from bbj_desktop.core.mirroring import NamedMirror, consider_mirrors
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.recommendation import Candidate
-from bbj_desktop.core.versions import InstalledVersion, version_key_of
+from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.runtime.ollama import OllamaRuntime
 from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.store.store import Store
@@ -35,17 +35,27 @@ class Named(BaseModel):
     lie: DigestError | None = None
 
 
-def names_of(context: Context, candidate: Candidate) -> tuple[str, ...]:
-    """What Ollama could pull instead of our fetching it, in the order of the mirrors; with ``update_checks`` off it is
-    told to pull nothing from other machines, whose traffic isn't ours to see."""
-    runtime = context.runtime(candidate.runtime)
-    if not isinstance(runtime, OllamaRuntime) or not context.settings.values.update_checks:
+def consider(context: Context, candidate: Candidate, missing_bytes: int) -> tuple[NamedMirror, ...]:
+    """What Ollama could pull instead of our fetching it, and whether it is to, with reasons; nothing is asked. With
+    ``update_checks`` off it is told to pull nothing from other machines, whose traffic isn't ours to see; from where
+    only the makers say, it pulls with ``publisher_mirrors`` on.
+
+    Args:
+        missing_bytes: What of its files isn't here.
+    """
+    if not isinstance(context.runtime(candidate.runtime), OllamaRuntime):
         return ()
+    values = context.settings.values
+    added: tuple[str, ...] = ()
     with suppress(NoTrustedRootError):
-        key = version_key_of(candidate.release, candidate.variant.quantisation)
-        names = (pull_name(address, key) for address in context.known_registry().ollama)
-        return tuple(name for name in names if not is_one_of_ours(local_name(name), candidate.release, key))
-    return ()
+        added = context.known_registry().ollama
+    return consider_mirrors(
+        candidate,
+        added,
+        missing_bytes=missing_bytes,
+        asks=values.update_checks,
+        trusts_makers=values.publisher_mirrors,
+    )
 
 
 def bring(

@@ -71,6 +71,7 @@ def publish(
     *,
     tiers: TierTable | None = None,
     max_file_bytes: int = MAX_FILE_BYTES,
+    ollama_mirrors: Sequence[str] | None = None,
     terms: Terms = AT_ONCE,
 ) -> Release:
     """Validates, signs and publishes a release.
@@ -85,9 +86,11 @@ def publish(
         cancel: Obeyed; nothing is visible before the end.
         tiers: Replaces the channel's tier table; None leaves it.
         max_file_bytes: Models that are longer are split into files of at most this length.
+        ollama_mirrors: Where Ollama may pull it from (``ollama://…``); None leaves what was said before.
         terms: How it is signed.
 
     Raises:
+        UserInputError: Ollama could pull nothing from a mirror.
         PublishError: A rule is broken, or keys are missing.
         NotFoundError: There is no registry, or no such channel.
         EngineError: The fit table can't be recorded.
@@ -103,6 +106,7 @@ def publish(
         cancel,
         tiers=tiers,
         max_file_bytes=max_file_bytes,
+        ollama_mirrors=ollama_mirrors,
         terms=terms,
     )
 

@@ -60,6 +60,7 @@ def plan_view(plan: InstallPlan) -> PlanView:
         needs=plan.needs,
         ownership=plan.ownership,
         by_ollama=plan.by_ollama,
+        mirrors=plan.named,
     )
 
 
@@ -163,6 +164,8 @@ def _show_plans(screen: Screen, plans: Sequence[InstallPlan], *, explain: bool) 
             screen.line(
                 f"  Ollama fetches {format_bytes(plan.to_fetch_bytes)} itself, as {name}; else our mirrors are asked"
             )
+        for mirror in plan.named if explain else ():
+            screen.line(f"    {'by Ollama' if mirror.taken else 'not by Ollama'} from {mirror.name}: {mirror.reason}")
         if plan.ownership is not None:
             screen.line(f"  {plan.ownership.reason}")
             for reason in plan.ownership.routes if explain else ():

@@ -32,7 +32,7 @@ _EPILOG = """\
 Start with: bbj-desktop doctor, then bbj-desktop install, then bbj-desktop chat.
 COMMAND --help tells more about a command. Exit codes: 0 done, 1 doctor found something broken, 2 wrong input, 3 not
 found, 4 no connection, 5 not trustworthy, 6 unreadable, 7 local store, 8 does not fit, 9 engine, 10 publishing, 20
-update available, 21 volumes missing, 70 a bug, 130 stopped."""
+update available, 21 volumes missing, 22 as named by Ollama, 70 a bug, 130 stopped."""
 
 
 class Parser(argparse.ArgumentParser):

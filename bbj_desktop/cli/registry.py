@@ -53,10 +53,15 @@ def publish(session: Session) -> Outcome:
     channel, tiers, terms = session.arguments.to, _tiers(session), terms_of(session)
     longest = parse_size(session.arguments.max_file_size)
     passphrase = passphrase_of(session)
-    job = partial(publishing.publish, folder, keys, passphrase, draft, channel)
+    job = partial(publishing.publish, folder, keys, passphrase, draft, channel, ollama_mirrors=_mirrors(session))
     return _released(
         session.work(partial(job, tiers=tiers, max_file_bytes=longest, terms=terms)), channel, "published in", terms
     )
+
+
+def _mirrors(session: Session) -> list[str] | None:
+    named = session.arguments.ollama_mirror
+    return [] if named == ["none"] else named
 
 
 def promote(session: Session) -> Outcome:

@@ -36,6 +36,10 @@ ADAPTER_SUFFIX = "_LORA"
 """Ends the name of a variant that is a base with an adapter: ``Q4_K_M_LORA``."""
 
 
+MirrorName = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,400}$")]
+"""An address that only another program reads. What this program doesn't know it leaves alone."""
+
+
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -325,6 +329,8 @@ class CatalogueEntry(_Document):
     Attributes:
         manifest: Path of its manifest among the registry's targets.
         withdrawn: Why it must not be installed any more; None while it may.
+        ollama_mirrors: Names (``ollama://…``) from which Ollama may pull its bytes where the customer's settings allow
+            that, in this order; without a tag the variant's own is meant. They have no say in what is right.
     """
 
     model: Name
@@ -334,6 +340,7 @@ class CatalogueEntry(_Document):
     released: date
     manifest: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/-]{0,200}$")]
     withdrawn: str | None = None
+    ollama_mirrors: Annotated[tuple[MirrorName, ...], Field(max_length=16)] = ()
 
 
 class Extra(Part):

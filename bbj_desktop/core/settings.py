@@ -297,6 +297,13 @@ class Settings:
         flag="--update-checks",
         help="ask the registry for releases when the window opens; off: only when told to",
     )
+    publisher_mirrors: bool = _declare(
+        "switch",
+        False,
+        "BBJ_DESKTOP_PUBLISHER_MIRRORS",
+        flag="--publisher-mirrors",
+        help="at an install Ollama may pull a model's bytes from where its makers say; off: only from where you say",
+    )
     bundle_expiry: Literal["warn", "block"] = _declare(
         "choice",
         "warn",

@@ -42,6 +42,13 @@ def declare_registry(commands: Commands) -> None:
         metavar="SIZE",
         help="split models into files of at most this size (default 50GB, as the Hugging Face Hub takes them)",
     )
+    publish.add_argument(
+        "--ollama-mirror",
+        action="append",
+        metavar="NAME",
+        help="where Ollama may pull its bytes from, too: ollama://[host/]namespace/name[:tag]; may be repeated; none: "
+        "nowhere any more",
+    )
     declare_extras_of_makers(registry)
     refresh = registry.add("refresh", "registry:refresh", "sign a new timestamp, so that clients see it is current")
     promote = registry.add("promote", "registry:promote", "take a release from beta over to stable")

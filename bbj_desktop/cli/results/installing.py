@@ -8,6 +8,7 @@ from bbj_desktop.actions.space import VolumeNeed
 from bbj_desktop.cli.results.base import ResultModel
 from bbj_desktop.cli.results.recommending import CandidateView
 from bbj_desktop.cli.results.views import ReleaseView, VersionView
+from bbj_desktop.core.mirroring import NamedMirror
 from bbj_desktop.core.ownership import Ownership
 
 
@@ -23,6 +24,7 @@ class PlanView(ResultModel):
         needs: The room it takes, by volume.
         ownership: Who will own the bytes, and what that costs.
         by_ollama: What Ollama is to fetch itself, tried before our own mirrors.
+        mirrors: Where only Ollama could fetch it from: whether it is to, and why.
     """
 
     candidate: CandidateView
@@ -35,6 +37,7 @@ class PlanView(ResultModel):
     needs: tuple[VolumeNeed, ...] = ()
     ownership: Ownership | None = None
     by_ollama: tuple[str, ...] = ()
+    mirrors: tuple[NamedMirror, ...] = ()
 
 
 class InstalledView(ResultModel):

@@ -111,6 +111,7 @@ def _of_catalogue(old: Catalogue, new: Catalogue) -> Iterator[str]:
             yield f"offers {_name(entry)}"
         elif entry.withdrawn != before[manifest].withdrawn:
             yield f"withdraws {_name(entry)}: {entry.withdrawn}" if entry.withdrawn else f"offers {_name(entry)} again"
+        yield from _of_mirrors(before.get(manifest), entry)
     for manifest in before.keys() - after.keys():
         yield f"drops {_name(before[manifest])} from the catalogue"
     yield from _of_extras({each.key: each for each in old.extras}, {each.key: each for each in new.extras})
@@ -118,6 +119,12 @@ def _of_catalogue(old: Catalogue, new: Catalogue) -> Iterator[str]:
         yield "replaces the tier table"
     if old.min_app_version != new.min_app_version:
         yield f"needs BBj Desktop {new.min_app_version or 'of any version'}"
+
+
+def _of_mirrors(old: CatalogueEntry | None, new: CatalogueEntry) -> Iterator[str]:
+    before = old.ollama_mirrors if old is not None else ()
+    if new.ollama_mirrors != before:
+        yield f"{_name(new)}: Ollama may pull it from {', '.join(new.ollama_mirrors) or 'nowhere'}"
 
 
 def _of_extras(before: Mapping[str, Extra], after: Mapping[str, Extra]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bbj_desktop.core.chunks import MAX_FILE_BYTES
 from bbj_desktop.core.errors import NotFoundError, PublishError
+from bbj_desktop.core.ollama_names import check_ollama_address
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.release import (
     Catalogue,
@@ -129,6 +130,7 @@ def publish(
     tiers: TierTable | None = None,
     measure: Measure = measure_with_engine,
     max_file_bytes: int = MAX_FILE_BYTES,
+    ollama_mirrors: Sequence[str] | None = None,
     terms: Terms = Terms(),
 ) -> Release:
     """Checks a release, signs it and puts it into a channel.
@@ -144,6 +146,8 @@ def publish(
         tiers: Replaces the channel's tier table; None leaves it.
         measure: Records the fit tables.
         max_file_bytes: Models that are longer are split into files of at most this length.
+        ollama_mirrors: Where Ollama may pull it from (``ollama://…``), in place of what was said before; None leaves
+            that.
         terms: How it is signed.
 
     Returns:
@@ -151,6 +155,7 @@ def publish(
 
     Raises:
         PublishError: A rule is broken, keys are missing, or this version was published with other content.
+        UserInputError: Ollama could pull nothing from a mirror.
         NotFoundError: There is no registry, or no such channel.
         EngineError: The fit table can't be recorded.
         StoreBusyError: Another process publishes into it.
@@ -159,7 +164,14 @@ def publish(
     purpose = f"publish {draft.name} in {channel}"
     with opened(folder, keys_folder, passphrase, terms, purpose) as publisher:
         return publisher.publish(
-            draft, channel, report, cancel, tiers=tiers, measure=measure, max_file_bytes=max_file_bytes
+            draft,
+            channel,
+            report,
+            cancel,
+            tiers=tiers,
+            measure=measure,
+            max_file_bytes=max_file_bytes,
+            ollama_mirrors=ollama_mirrors,
         )
 
 
@@ -410,8 +422,10 @@ class Publisher:
         tiers: TierTable | None = None,
         measure: Measure = measure_with_engine,
         max_file_bytes: int = MAX_FILE_BYTES,
+        ollama_mirrors: Sequence[str] | None = None,
     ) -> Release:
         self.ledger.channel(channel)
+        mirrors = None if ollama_mirrors is None else tuple(dict.fromkeys(map(check_ollama_address, ollama_mirrors)))
         self.ledger.demand_signers(channel, "snapshot", "timestamp")
         report(Step("check", f"Checking {draft.title} {draft.version}"))
         check_texts(draft)
@@ -431,7 +445,8 @@ class Publisher:
         candidate = _assemble(draft, reference_to(tokenizer), [item.variant() for item in hashed])
         known = self._published(candidate)
         release = known.get(channel) or next(iter(known.values()), None)
-        if channel in known and release is not None and self._has_tiers(channel, tiers):
+        same = self._has_tiers(channel, tiers) and self._has_mirrors(channel, candidate, mirrors)
+        if channel in known and release is not None and same:
             report(Remark(f"{draft.title} {draft.version} is published in {channel} already; nothing changed."))
             return release
         if release is None:
@@ -441,7 +456,7 @@ class Publisher:
             release = _assemble(draft, candidate.tokenizer, variants)
         report(Step("publish", f"Signing {draft.title} {draft.version} for {channel}"))
         self._place(hashed, tokenizer, cancel)
-        self._offer(release, channel, tiers)
+        self._offer(release, channel, tiers, mirrors)
         return release
 
     def promote(self, name: Name, source: str, target: str, *, tiers: TierTable | None = None) -> Release:
@@ -449,9 +464,11 @@ class Publisher:
         self._refuse_withdrawn(name, source)
         self._refuse_withdrawn(name, target)
         release = parse_release(self.ledger.read_target(source, entry.manifest) or b"")
-        if target in self._published(release) and self._has_tiers(target, tiers):
+        mirrors = entry.ollama_mirrors or None
+        same = self._has_tiers(target, tiers) and self._has_mirrors(target, release, mirrors)
+        if target in self._published(release) and same:
             return release
-        self._offer(release, target, tiers)
+        self._offer(release, target, tiers, mirrors)
         return release
 
     def withdraw(self, name: Name, channel: str, reason: str) -> Catalogue:
@@ -495,7 +512,7 @@ class Publisher:
             for file in item.files:
                 file.place(self.ledger, cancel)
 
-    def _offer(self, release: Release, channel: str, tiers: TierTable | None) -> None:
+    def _offer(self, release: Release, channel: str, tiers: TierTable | None, mirrors: tuple[str, ...] | None) -> None:
         manifest = manifest_target(channel, release)
         entry = CatalogueEntry(
             model=release.model,
@@ -508,7 +525,8 @@ class Publisher:
         self.ledger.add_target(channel, manifest, release.model_dump_json(indent=1).encode())
         catalogue = self.catalogue(channel)
         entries = {_name(each): each for each in catalogue.entries}
-        entries.setdefault(_name(entry), entry)
+        entry = entries.get(_name(entry), entry)
+        entries[_name(entry)] = entry if mirrors is None else entry.model_copy(update={"ollama_mirrors": mirrors})
         ordered = sorted(entries.values(), key=lambda each: (_name(each)[:3], version_key(each.version)))
         changes = {"entries": tuple(ordered), "tiers": tiers or catalogue.tiers}
         self.put_catalogue(catalogue.model_copy(update=changes))
@@ -519,6 +537,11 @@ class Publisher:
 
     def _has_tiers(self, channel: str, tiers: TierTable | None) -> bool:
         return tiers is None or tiers == self.catalogue(channel).tiers
+
+    def _has_mirrors(self, channel: str, release: Release, mirrors: tuple[str, ...] | None) -> bool:
+        name = (release.model, release.role, release.size, release.version)
+        entries = {_name(entry): entry for entry in self.catalogue(channel).entries}
+        return mirrors is None or (name in entries and entries[name].ollama_mirrors == mirrors)
 
     def _entry(self, channel: str, name: Name) -> CatalogueEntry:
         for entry in self.catalogue(channel).entries:

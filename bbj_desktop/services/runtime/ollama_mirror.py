@@ -109,18 +109,17 @@ class NamedPulls:
 
     def _pull(self, name: str, files: Sequence[FileReference], report: Report, cancel: Cancel) -> int:
         signed = {file.digest: file.length_bytes for file in files}
-        first: dict[str, int] = {}
+        there = {digest for digest in signed if self.api.has_blob(digest, cancel)}
         completed: dict[str, int] = {}
         total = sum(signed.values())
         with closing(self.api.pull(name, cancel, insecure=is_loopback(name))) as lines:
             for line in lines:
                 if line.digest in signed:
-                    first.setdefault(line.digest, line.completed)
                     completed[line.digest] = max(completed.get(line.digest, 0), line.completed)
                     report(Transfer(done_bytes=min(sum(completed.values()), total), total_bytes=total))
                 elif line.total > _LARGE_BYTES:
                     raise _wrong(name, files[0].digest, line.digest)
-        return sum(completed.values()) - sum(has for digest, has in first.items() if has == signed[digest])
+        return sum(came for digest, came in completed.items() if digest not in there)
 
     def _has(self, listed: str, files: Sequence[FileReference]) -> bool:
         modelfile = (self.api.show(listed) or {}).get("modelfile", "")
