@@ -50,6 +50,24 @@ class OllamaState(BaseModel):
     cloud_models: tuple[str, ...] = ()
 
 
+class OllamaHere(BaseModel):
+    """What can be offered about the Ollama of this machine.
+
+    Attributes:
+        executable: It is installed here and doesn't run: what would be started; None when there is nothing to start.
+        address: Where it would answer.
+        needed: Nothing works without it.
+        started: The server that this program started and that runs; None when there is none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    executable: str | None = None
+    address: str = ""
+    needed: bool = False
+    started: StartedOllama | None = None
+
+
 def starter_of(context: Context) -> OllamaStarter:
     """What starts and ends the one server of ours."""
     return OllamaStarter(context.paths.cache / "ollama", context.paths.logs)
@@ -108,6 +126,15 @@ def is_needed(context: Context) -> bool:
         return True
     active = [version for version in context.open_store().versions() if version.active]
     return any(version.registration("ollama") and not version.registration("embedded") for version in active)
+
+
+def ollama_here(context: Context) -> OllamaHere:
+    """Looks what can be offered. Raises StoreError when the store or the record of a start can't be read."""
+    started = starter_of(context).running()
+    finding = could_start(context) if started is None else None
+    if finding is None:
+        return OllamaHere(started=started)
+    return OllamaHere(executable=finding.executable, address=finding.address, needed=is_needed(context))
 
 
 def start_ollama(context: Context, report: Report, cancel: Cancel) -> StartedOllama:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from bbj_desktop.actions import chatting, installing, recommending, registering, updating, versions
+from bbj_desktop.actions import chatting, checking, installing, recommending, registering, updating, versions
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.installing import Installed, InstallPlan
+from bbj_desktop.actions.ollama import OllamaHere, ollama_here, start_ollama, stop_ollama
 from bbj_desktop.actions.updating import Update, UpdateCheck, Withdrawn
 from bbj_desktop.core.chat import ChatEvent
+from bbj_desktop.core.compiling import CheckedAnswer
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.errors import BBjDesktopError, NoTrustedRootError, TransportError, TrustError
 from bbj_desktop.core.hardware import HardwareProfile
@@ -31,6 +33,7 @@ class Survey:
         recommendation: None when the registry could not be read, or wasn't asked.
         plans: For each recommended candidate that isn't installed, what installing it would fetch.
         trouble: Why there is no recommendation.
+        ollama: Whether an Ollama can be started, or was.
     """
 
     profile: HardwareProfile
@@ -43,6 +46,7 @@ class Survey:
     updates: tuple[Update, ...] = ()
     withdrawn: tuple[Withdrawn, ...] = ()
     trouble: BBjDesktopError | None = None
+    ollama: OllamaHere = field(default_factory=OllamaHere)
 
     @property
     def runtime(self) -> RuntimeStatus | None:
@@ -96,6 +100,9 @@ class Desk(Protocol):
     def read_root(self, path: Path) -> RootView: ...
     def add_registry(self, address: str, root: bytes, report: Report, cancel: Cancel) -> None: ...
     def open_conversation(self) -> Talk: ...
+    def check(self, answer: str, cancel: Cancel) -> CheckedAnswer: ...
+    def start_ollama(self, report: Report, cancel: Cancel) -> None: ...
+    def stop_ollama(self, report: Report, cancel: Cancel) -> None: ...
     def close(self) -> None: ...
 
 
@@ -131,6 +138,7 @@ class ActionsDesk:
             installed=installed,
             registry=self._registry(),
             trouble=trouble,
+            ollama=ollama_here(self._context),
         )
 
     def _registry(self) -> str | None:
@@ -155,6 +163,7 @@ class ActionsDesk:
             plans=tuple(plan for plan in plans if plan.key not in keys),
             updates=updating.find_updates(installed, found.offering),
             withdrawn=updating.find_withdrawn(installed, found.offering),
+            ollama=ollama_here(self._context),
         )
 
     def install(self, candidate: Candidate, report: Report, cancel: Cancel) -> Installed:
@@ -175,6 +184,19 @@ class ActionsDesk:
     def open_conversation(self) -> chatting.Conversation:
         with self._opening:
             return chatting.open_conversation(self._context)
+
+    def start_ollama(self, report: Report, cancel: Cancel) -> None:
+        start_ollama(self._context, report, cancel)
+
+    def stop_ollama(self, report: Report, cancel: Cancel) -> None:
+        """Ends the one that this program started, if it runs."""
+        report(Step("stop-ollama", "Ending Ollama"))
+        cancel.check()
+        stop_ollama(self._context)
+
+    def check(self, answer: str, cancel: Cancel) -> CheckedAnswer:
+        """What this machine's BBj compiler says of an answer's code."""
+        return checking.check_answer(checking.compiler_for(self._context.settings.values), answer, cancel)
 
     def close(self) -> None:
         self._context.close()

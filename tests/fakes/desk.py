@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from bbj_desktop.actions.checking import check_answer
 from bbj_desktop.actions.installing import Installed, InstallPlan
 from bbj_desktop.actions.updating import Update
 from bbj_desktop.core.chat import ChatEvent, Delta, Finished, Statistics
+from bbj_desktop.core.compiling import CheckedAnswer
 from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.errors import BBjDesktopError
 from bbj_desktop.core.hardware import (
@@ -37,6 +39,7 @@ from bbj_desktop.core.recommendation import (
 )
 from bbj_desktop.core.release import Catalogue, CatalogueEntry, FileReference, Offer, Offering, Release, Role
 from bbj_desktop.core.versions import InstalledVersion, Registration, Selection, version_key_of
+from bbj_desktop.services.compiler import Compiler
 from bbj_desktop.ui.desk import RootView, Survey
 from tests.fakes.registry import make_release
 
@@ -188,7 +191,7 @@ class FakeTalk:
     def ask(self, text: str, cancel: Cancel) -> Iterator[ChatEvent]:
         self.desk.questions.append(text)
         count = 0
-        for piece in self.desk.pieces:
+        for piece in self.desk.answers.pop(0) if self.desk.answers else self.desk.pieces:
             if isinstance(piece, BBjDesktopError):
                 raise piece
             if cancel.is_set:
@@ -222,16 +225,28 @@ class FakeDesk:
         hold_survey: While cleared, surveys wait.
         hold_install: While cleared, an install waits half-way, until it is cancelled.
         install_cancel: By which the latest install can be cancelled and paused.
+        pieces: Every answer.
+        answers: The next answers, before those.
+        compiler: That of the machine, or what is wrong with its setting.
+        hold_check: While cleared, the compiler waits.
         closed_on: Name of the thread that closed it.
         install_error: Raised half-way through an install, once.
         after_install: What a survey says from then on.
+        after_ollama: The same after a start or an end of Ollama.
+        ollama_error: Raised by a start of Ollama, once.
+        hold_ollama: While cleared, a start of Ollama waits until it is cancelled.
+        ollama_changes: ``start`` and ``stop``, as they were asked for.
     """
 
     surveys: list[Survey | BBjDesktopError]
     after_install: Survey | None = None
+    after_ollama: Survey | None = None
+    ollama_error: BBjDesktopError | None = None
+    ollama_changes: list[str] = field(default_factory=list)
     install_error: BBjDesktopError | None = None
     root_error: BBjDesktopError | None = None
     pieces: list[str | BBjDesktopError] = field(default_factory=lambda: ["Hello", " BBj"])
+    answers: list[list[str | BBjDesktopError]] = field(default_factory=list)
     piece_s: float = 0.0
     questions: list[str] = field(default_factory=list)
     installs: list[object] = field(default_factory=list)
@@ -242,11 +257,16 @@ class FakeDesk:
     closed_on: str = ""
     hold_survey: threading.Event = field(default_factory=threading.Event)
     hold_install: threading.Event = field(default_factory=threading.Event)
+    hold_ollama: threading.Event = field(default_factory=threading.Event)
     between: threading.Event = field(default_factory=threading.Event)
+    compiler: Compiler | BBjDesktopError | None = None
+    hold_check: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.hold_survey.set()
         self.hold_install.set()
+        self.hold_check.set()
+        self.hold_ollama.set()
 
     def survey(self, report: Report, cancel: Cancel, *, ask_registry: bool) -> Survey:
         self.asked.append(ask_registry)
@@ -294,6 +314,30 @@ class FakeDesk:
         if isinstance(survey, BBjDesktopError) or survey.chat_version is None:
             raise AssertionError("the page asked without a model")
         return FakeTalk(self, survey.chat_version)
+
+    def start_ollama(self, report: Report, cancel: Cancel) -> None:
+        self._change_ollama("start", report, cancel)
+
+    def stop_ollama(self, report: Report, cancel: Cancel) -> None:
+        self._change_ollama("stop", report, cancel)
+
+    def _change_ollama(self, change: str, report: Report, cancel: Cancel) -> None:
+        self.ollama_changes.append(change)
+        report(Step(f"{change}-ollama", "Ollama"))
+        while not self.hold_ollama.is_set():
+            cancel.wait(0.01)
+        error, self.ollama_error = self.ollama_error, None
+        if error is not None:
+            raise error
+        if self.after_ollama is not None:
+            self.surveys = [self.after_ollama]
+
+    def check(self, answer: str, cancel: Cancel) -> CheckedAnswer:
+        self.hold_check.wait(10)
+        cancel.check()
+        if isinstance(self.compiler, BBjDesktopError):
+            raise self.compiler
+        return check_answer(self.compiler, answer, cancel)
 
     def close(self) -> None:
         self.closed = True

@@ -10,6 +10,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from bbj_desktop.actions.ollama import OllamaHere
 from bbj_desktop.core.errors import ConnectError
 from bbj_desktop.core.release import Role
 from bbj_desktop.ui.main_window import MINIMUM_SIZE, MainWindow
@@ -48,6 +49,9 @@ SURVEYS = {
     "offer": offering_survey(release_of(notice="A stand-in, not a BBj model."), fim=release_of(Role.FIM)),
     "offline": bare_survey(registry="https://models.example.com", trouble=ConnectError("Unknown name. " * 12)),
     "ready": offering_survey(installed=(installed_of(release_of()),)),
+    "ollama stopped": offering_survey(
+        ollama=OllamaHere(executable="/usr/local/bin/ollama", address="http://127.0.0.1:11434", needed=True)
+    ),
 }
 
 

@@ -15,7 +15,7 @@ from bbj_desktop.services.store.disk import existing_folder
 
 
 class OllamaPlace:
-    """Looks once, when it is first asked.
+    """Looks when it is asked, until it has seen a server.
 
     Args:
         address: As ``parse_ollama_host`` returns it.
@@ -29,7 +29,7 @@ class OllamaPlace:
 
     @property
     def finding(self) -> OllamaFinding:
-        if self._found is None:
+        if self._found is None or self._found.server is None:  # one may have been started since
             self._found = find_ollama(self._address, environment=self._environment)
         return self._found
 

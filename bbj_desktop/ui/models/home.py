@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bbj_desktop.actions.installing import InstallPlan
+from bbj_desktop.actions.ollama import OllamaHere
 from bbj_desktop.actions.updating import Update
 from bbj_desktop.core.errors import BBjDesktopError
 from bbj_desktop.core.recommendation import Candidate, Reason
@@ -86,7 +87,19 @@ class Ready:
     trouble: BBjDesktopError | None = None
 
 
-HomeState = Looking | FirstStart | Unreachable | NotAsked | NothingFits | ReadyToInstall | Ready
+@dataclass(frozen=True)
+class OllamaStopped:
+    """Nothing answers until the Ollama that is installed here runs.
+
+    Attributes:
+        version: What answers through it; None when nothing is installed yet.
+    """
+
+    ollama: OllamaHere
+    version: InstalledVersion | None = None
+
+
+HomeState = Looking | FirstStart | Unreachable | NotAsked | NothingFits | ReadyToInstall | OllamaStopped | Ready
 
 
 def home_state(situation: Situation) -> HomeState:
@@ -94,10 +107,11 @@ def home_state(situation: Situation) -> HomeState:
     survey = situation.survey
     if survey is None:
         return Unreachable(situation.error) if situation.error and not situation.looking else Looking()
-    version = survey.chat_version
+    version, candidate = survey.chat_version, survey.choice(Role.CHAT)
+    if survey.ollama.needed and (version is not None or survey.recommendation is not None):
+        return OllamaStopped(survey.ollama, version)
     if version is not None:
         return _ready(survey, version)
-    candidate = survey.choice(Role.CHAT)
     if candidate is not None:
         return ReadyToInstall(candidate, survey.plan(candidate))
     if situation.looking:

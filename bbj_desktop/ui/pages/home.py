@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from PySide6.QtCore import QTimer
@@ -10,6 +11,7 @@ from typing_extensions import override
 
 from bbj_desktop.actions.installing import Installed
 from bbj_desktop.actions.updating import Update
+from bbj_desktop.core.errors import BBjDesktopError
 from bbj_desktop.core.progress import Cancel, Event, Report, Step
 from bbj_desktop.core.recommendation import Candidate
 from bbj_desktop.core.release import Role
@@ -22,6 +24,7 @@ from bbj_desktop.ui.models.home import (
     Looking,
     NotAsked,
     NothingFits,
+    OllamaStopped,
     Ready,
     ReadyToInstall,
     Unreachable,
@@ -47,6 +50,7 @@ from bbj_desktop.ui.pages.home_cards import (
     reasons_text,
     why_card,
 )
+from bbj_desktop.ui.pages.ollama_cards import OllamaCard, StartedOllamaCard
 from bbj_desktop.ui.tasks import Lane, Task
 from bbj_desktop.ui.text import duration, model_title, translate
 from bbj_desktop.ui.widgets.basics import Button, ElidedLabel, clear
@@ -70,6 +74,9 @@ class HomePage(Page):
         self._installing: InstallingCard | None = None
         self._latest: dict[type[Event], Event] = {}  # what the install under way said last
         self._paused = False
+        self._ollama: Task[Event, None] | None = None  # a start or an end of Ollama under way
+        self._ollama_error: BBjDesktopError | None = None
+        self._ollama_settling = False
         self._busy: BusyCard | None = None
         self.source = ElidedLabel("", "small")
         self.refresh_button = Button(translate("Home", "Check again"), "link")
@@ -102,6 +109,8 @@ class HomePage(Page):
         situation = self.surroundings.situation
         if self._settling and not situation.looking:
             self._install, self._wanted, self._settling = None, None, False
+        if self._ollama_settling and not situation.looking:
+            self._ollama, self._ollama_settling = None, False
         state = home_state(situation)
         clear(self._cards)
         self._busy, self._installing = None, None
@@ -165,6 +174,8 @@ class HomePage(Page):
                 offer = OfferCard(state)
                 offer.install.connect(lambda: self.start_install(Wanted(candidate)))
                 self._cards.addWidget(offer)
+            case OllamaStopped(version=version):
+                self._show_ollama(OllamaCard(state.ollama, version, primary=True))
             case Ready():
                 self._show_ready(state)
 
@@ -182,6 +193,28 @@ class HomePage(Page):
             update, found = UpdateCard(state), state.update
             update.update_wanted.connect(lambda: self.start_install(Wanted(found)))
             self._cards.addWidget(update)
+
+    def _show_ollama(self, card: OllamaCard) -> None:
+        card.start.connect(self.start_ollama)
+        card.cancel.connect(self.cancel_ollama)
+        if self._ollama is not None:
+            card.show_starting()
+        self._cards.addWidget(card)
+
+    def _show_ollama_below(self, state: HomeState, survey: Survey) -> None:
+        """What isn't the most important thing now: an Ollama that could be started, one that was, why one couldn't."""
+        if self._ollama_error is not None:
+            title = translate("Home", "That didn't work with Ollama")
+            actions = [(translate("Home", "Not now"), self.dismiss_ollama)]
+            self._cards.addWidget(ErrorPanel(self._ollama_error, actions, title=title))
+        if survey.ollama.executable and not isinstance(state, OllamaStopped) and not self.installing:
+            self._show_ollama(OllamaCard(survey.ollama, None, primary=False))
+        if survey.ollama.started is not None:
+            started = StartedOllamaCard(survey.ollama.started)
+            started.stop.connect(self.stop_ollama)
+            if self._ollama is not None:
+                started.show_ending()
+            self._cards.addWidget(started)
 
     def _show_installing(self, wanted: Wanted) -> None:
         self._installing = InstallingCard(wanted)
@@ -212,6 +245,7 @@ class HomePage(Page):
     def _show_details(self, state: HomeState, survey: Survey) -> None:
         if survey.recommendation is not None and survey.recommendation.remarks:
             self._cards.addWidget(notice_strip(reasons_text(survey.recommendation.remarks)))
+        self._show_ollama_below(state, survey)
         candidate = self._candidate_in_view(state)
         self._cards.addWidget(MachineCard(survey.profile, candidate))
         beside = self._cards_below(candidate, survey)
@@ -311,6 +345,43 @@ class HomePage(Page):
         self._wanted, self._interrupted = None, None
         self.surroundings.situation.refresh()
 
+    def start_ollama(self) -> None:
+        """Starts the Ollama that is installed here; it answers when the next survey says so."""
+        self._change_ollama(self.surroundings.desk.start_ollama)
+
+    def stop_ollama(self) -> None:
+        """Ends the Ollama that this program started."""
+        self._change_ollama(self.surroundings.desk.stop_ollama)
+
+    def _change_ollama(self, job: Callable[[Report, Cancel], None]) -> None:
+        if self._ollama is not None:
+            return
+        self._ollama_error = None
+        self._ollama = self.surroundings.tasks.run(
+            job,
+            on_done=lambda _: self._on_ollama_changed(),
+            on_error=self._on_ollama_failed,
+            on_cancelled=lambda: self._on_ollama_failed(None),
+            lane=Lane.CHANGES,
+        )
+        self.render_state()
+
+    def cancel_ollama(self) -> None:
+        if self._ollama is not None:
+            self._ollama.cancel()
+
+    def dismiss_ollama(self) -> None:
+        self._ollama_error = None
+        self.render_state()
+
+    def _on_ollama_changed(self) -> None:
+        self._ollama_settling = True
+        self.surroundings.situation.refresh()
+
+    def _on_ollama_failed(self, error: BBjDesktopError | None) -> None:
+        self._ollama, self._ollama_error = None, error
+        self.render_state()
+
     def _on_progress(self, event: Event) -> None:
         if isinstance(event, Step):
             self._latest.clear()
@@ -342,6 +413,8 @@ def state_title(state: HomeState) -> str:
             return translate("Home", "Nothing to install")
         case ReadyToInstall():
             return translate("Home", "Ready to install")
+        case OllamaStopped():
+            return translate("Home", "Ollama has to run first")
         case Ready(version=version):
             return translate("Home", "{model} is ready").format(model=model_title(version.release))
 
