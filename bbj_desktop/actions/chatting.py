@@ -76,7 +76,7 @@ class Conversation:
         by what the context has left.
 
         Raises:
-            EngineRefusedError: The conversation is too long; nothing was sent.
+            ContextFullError: The conversation is too long; nothing was sent.
             EngineError: The runtime fails.
         """
         asked = (*self.messages, Message(role="user", content=text))
@@ -93,6 +93,23 @@ class Conversation:
             if isinstance(event, Finished) and self._learner is not None:
                 self._learner.learn(event.statistics)
             yield event
+
+    def too_many(self, text: str) -> int | None:
+        """How many of the oldest questions, with their answers, are to be left out for one that was refused as too
+        long; None when it wouldn't fit alone. Where tokens are estimated, one at least."""
+        question = Message(role="user", content=text)
+        starts = [number for number, each in enumerate(self.messages) if each.role == "user"]
+        for turns, start in enumerate((*starts[1:], len(self.messages)), 1):
+            if not self._counter.room((*self.messages[start:], question)).too_long:
+                return turns if starts else None
+        return None
+
+    def leave_out(self, turns: int) -> int:
+        """Forgets the oldest questions with their answers. Returns how many: not more than there are."""
+        starts = [number for number, each in enumerate(self.messages) if each.role == "user"]
+        left_out = min(turns, len(starts))
+        self.messages = self.messages[[*starts, len(self.messages)][left_out] :]
+        return left_out
 
     def reset(self) -> None:
         """Forgets what was said."""

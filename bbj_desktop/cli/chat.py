@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from argparse import Namespace
 
@@ -18,11 +19,21 @@ from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.budget import Room
 from bbj_desktop.core.chat import Delta, Finished, Statistics
-from bbj_desktop.core.errors import Cancelled, EngineCrashedError, EngineError, UserInputError
+from bbj_desktop.core.errors import Cancelled, ContextFullError, EngineCrashedError, EngineError, UserInputError
 from bbj_desktop.core.progress import Cancel
 
+_TOKENS_OF_AN_END = 8
 _FIRST_TURN = 2  # messages: the first question and its answer
 _QUIT = frozenset({"/quit", "/exit", "/bye"})
+_RESET = frozenset({"/reset", "/clear", "/new"})
+_WORD = re.compile(r"/[a-z?]+( \d+)?")  # of ours; not /@@ nor a path
+_HELP = (
+    "/room  how much of the context is left\n"
+    "/drop [N]  leave out the oldest question, or N of them, with their answers\n"
+    "/reset  begin anew\n"
+    "/quit  end; so does the end of input\n"
+    "Ctrl-C stops an answer."
+)
 
 
 def ask(session: Session) -> Outcome:
@@ -31,6 +42,8 @@ def ask(session: Session) -> Outcome:
     conversation = _open(session)
     result = _answer_as_wanted(session, conversation, question, session.interrupts.cancel)
     if result.statistics.stop_reason == "cancelled":
+        if result.answer and not session.screen.json:
+            session.screen.message(statistics_line(result.statistics), "dim")
         raise Cancelled
     session.interrupts.cancel.check()
     if not session.screen.json:
@@ -49,12 +62,11 @@ def chat(session: Session) -> Outcome:
         if conversation.version.release.notice:
             screen.message(conversation.version.release.notice, "yellow")
         screen.message(_room_line(conversation.room()), "dim")
-        screen.message("Ctrl-C stops an answer. /reset begins anew, /quit ends.", "dim")
+        screen.message("Ctrl-C stops an answer. /reset begins anew, /quit ends, /help tells more.", "dim")
     answers = 0
     while (question := _next_question(session)) is not None:
-        if question == "/reset":
-            conversation.reset()
-            screen.message("A new conversation.", "dim")
+        if _WORD.fullmatch(question):
+            _obey(screen, conversation, question)
         elif question:
             answers += _turn(session, conversation, question)
     result = ChatResult(version=conversation.version.key, answers=answers)
@@ -80,28 +92,90 @@ def _next_question(session: Session) -> str | None:
     return None if line in _QUIT else line
 
 
+def _obey(screen: Screen, conversation: Conversation, line: str) -> None:
+    """What isn't a question."""
+    word, _, number = line.partition(" ")
+    if word in _RESET:
+        conversation.reset()
+        screen.message("A new conversation.", "dim")
+    elif word == "/drop":
+        left_out = conversation.leave_out(int(number or 1))
+        screen.message(f"{_left_out(left_out)} {_room_line(conversation.room())}", "dim")
+    elif word == "/room":
+        screen.message(_room_line(conversation.room()), "dim")
+    elif word in ("/help", "/?"):
+        screen.message(_HELP)
+    else:
+        screen.message(f"There is no {word} here: it wasn't asked.\n{_HELP}", "yellow")
+
+
+def _left_out(turns: int) -> str:
+    if turns == 1:
+        return "The oldest question was left out with its answer."
+    return (
+        f"The {turns} oldest questions were left out with their answers." if turns else "There is nothing to leave out."
+    )
+
+
+def _make_room(session: Session, conversation: Conversation, question: str) -> int:
+    """Leaves out the oldest questions, as many as keep another one from its room, if that is wanted; says how many."""
+    turns, room, screen = conversation.too_many(question), conversation.room(question), session.screen
+    if not turns or not (session.interactive or session.arguments.drop_oldest):
+        return 0
+    if not session.arguments.drop_oldest:
+        has = f"{'' if room.exact else 'about '}{room.prompt_tokens:,} tokens"
+        screen.message(
+            f"The context is full: with this question the conversation has {has}, and there is room for "
+            f"{room.most_tokens:,}.",
+            "yellow",
+        )
+        oldest = "oldest question with its answer" if turns == 1 else f"{turns} oldest questions with their answers"
+        try:
+            said = session.ask(f"Leave out the {oldest} and go on? [Y/n] ")
+        except Cancelled:
+            return 0
+        if said.strip().lower() not in ("", "y", "yes"):
+            return 0
+    conversation.leave_out(turns)
+    screen.message(_left_out(turns), "yellow")
+    return turns
+
+
 def _turn(session: Session, conversation: Conversation, question: str) -> int:
     """One question and its answer: 1, or 0 when the engine failed, after which the question can be asked again."""
-    screen = session.screen
-    try:
-        with session.interrupts.stoppable() as cancel:
-            result = _answer_as_wanted(session, conversation, question, cancel)
-    except EngineError as error:
-        if not session.interactive:
-            raise
-        screen.message(error.message, "bold red")
-        if error.hint:
-            screen.message(error.hint)
-        return 0
+    screen, before, left_out = session.screen, conversation.messages, 0
+    while True:
+        try:
+            with session.interrupts.stoppable() as cancel:
+                result = _answer_as_wanted(session, conversation, question, cancel)
+            break
+        except EngineError as error:
+            too_long = isinstance(error, ContextFullError) and conversation.messages == before
+            turns = _make_room(session, conversation, question) if too_long else 0
+            before, left_out = conversation.messages, left_out + turns
+            if turns:
+                continue
+            if not session.interactive:
+                raise
+            screen.message(error.message, "bold red")
+            if error.hint:
+                screen.message(error.hint)
+            return 0
     if screen.json:
-        screen.document("ask", one_line=True, result=result.model_dump(mode="json"))
+        screen.document("ask", one_line=True, result={**result.model_dump(mode="json"), "left_out": left_out})
     else:
         screen.message(statistics_line(result.statistics), "dim")
         if conversation.remark and len(conversation.messages) <= _FIRST_TURN:
             screen.message(conversation.remark, "yellow")
         if (room := conversation.room()).scarce:
-            screen.message(f"{_room_line(room)} /reset begins anew.", "yellow")
+            full = "The answer ends here because the context is full. " if _ended_full(result.statistics, room) else ""
+            screen.message(f"{full}{_room_line(room)} /drop leaves out the oldest, /reset begins anew.", "yellow")
     return 1
+
+
+def _ended_full(statistics: Statistics, room: Room) -> bool:
+    """The answer was as long as the context let it; of the answer's end the template takes some tokens."""
+    return statistics.stop_reason == "length" and room.left_tokens <= _TOKENS_OF_AN_END
 
 
 def _room_line(room: Room) -> str:
@@ -124,7 +198,7 @@ def _answer(session: Session, conversation: Conversation, question: str, cancel:
     statistics = session.wait_for(
         lambda: _stream(session.screen, conversation, question, session.arguments, cancel, pieces)
     )
-    if not session.screen.json:
+    if pieces and not session.screen.json:
         session.screen.write("\n")
     return AskResult(
         version=conversation.version.key,

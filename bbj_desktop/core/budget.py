@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bbj_desktop.core.chat import Message
-from bbj_desktop.core.errors import EngineRefusedError
+from bbj_desktop.core.errors import ContextFullError
 from bbj_desktop.core.release import Prompt
 from bbj_desktop.core.tokenizing import Tokenizer
 
@@ -26,11 +26,13 @@ class Room:
         prompt_tokens: What the prompt takes.
         context_length: What there is, in tokens.
         exact: Counted with the model's own tokenizer and template; else estimated.
+        turns: Earlier questions in it.
     """
 
     prompt_tokens: int
     context_length: int
     exact: bool
+    turns: int = 0
 
     @property
     def left_tokens(self) -> int:
@@ -45,23 +47,32 @@ class Room:
     def scarce(self) -> bool:
         return self.left_tokens < _SCARCE * self.context_length
 
+    @property
+    def too_long(self) -> bool:
+        return self.prompt_tokens > self.most_tokens
+
     def refuse_too_long(self) -> None:
-        """Raises EngineRefusedError, with the numbers, for a prompt that can't be answered. An estimate refuses
-        nothing: the engine, which knows better, is asked not to cut."""
-        if not self.exact or self.prompt_tokens <= self.most_tokens:
+        """Raises ContextFullError, with the numbers, for a prompt that can't be answered. An estimate refuses nothing:
+        the engine, which knows better, is asked not to cut."""
+        if not (self.exact and self.too_long):
             return
-        raise EngineRefusedError(
+        shorter = (
+            "Leave out its oldest questions, or begin a new conversation" if self.turns else "Shorten the question"
+        )
+        raise ContextFullError(
             f"The conversation is too long: it has {self.prompt_tokens:,} tokens, and there is room for "
             f"{self.most_tokens:,} (a context of {self.context_length:,}, less {self.context_length - self.most_tokens}"
             " for the answer). Nothing was sent.",
-            hint="Shorten the question or begin a new conversation (/reset); or install the model with a longer "
-            "context.",
+            hint=f"{shorter}; or install the model with a longer context (install --context TOKENS).",
         )
 
-    def bounded(self, *wanted: int | None) -> int | None:
-        """The longest answer, in tokens: what is wanted, and not more than what is left where that is known."""
+    def bounded(self, *wanted: int | None) -> int:
+        """The longest answer, in tokens: what is wanted, and not more than what is left. Without that Ollama would
+        forget the conversation's beginning in the middle of the answer, in silence. Where what is left is estimated,
+        what is kept for an answer is left at least."""
         known = [each for each in wanted if each is not None]
-        return min([*known, max(1, self.left_tokens)]) if self.exact else min(known, default=None)
+        least = 1 if self.exact else kept_for_answer(self.context_length)
+        return min([*known, max(least, self.left_tokens)])
 
 
 def kept_for_answer(context_length: int) -> int:
@@ -89,11 +100,12 @@ class TokenCounter:
             system: Stands in place of the release's.
         """
         system = self.prompt.system if system is None else system
+        earlier = sum(each.role == "assistant" for each in messages)
         turns = [*([("system", system)] if system else []), *((each.role, each.content) for each in messages)]
         if self.tokenizer is not None and (system or _never_adds_a_system(self.prompt)) and is_chatml(self.prompt):
-            return Room(self.tokenizer.count(chatml(turns)), self.context_length, exact=True)
+            return Room(self.tokenizer.count(chatml(turns)), self.context_length, exact=True, turns=earlier)
         tokens = sum(self.count(content) + _TOKENS_OF_A_TURN for _, content in turns)
-        return Room(tokens, self.context_length, exact=False)
+        return Room(tokens, self.context_length, exact=False, turns=earlier)
 
     def count(self, text: str) -> int:
         """Tokens of a text alone."""

@@ -32,6 +32,7 @@
     │   ├── EngineMissingError      not installed, not running, not reachable
     │   ├── EngineTooOldError       (``found``, ``needs``)
     │   ├── EngineRefusedError      it answered, and said no
+    │   │   └── ContextFullError    the conversation is longer than its context
     │   ├── EngineCrashedError      its process ended
     │   └── EngineMismatchError     what it serves isn't what was registered
     ├── PublishError           10   the registry writer refuses
@@ -235,6 +236,10 @@ class EngineTooOldError(EngineError):
 
 
 class EngineRefusedError(EngineError):
+    pass
+
+
+class ContextFullError(EngineRefusedError):
     pass
 
 

@@ -45,7 +45,7 @@ def test_without_a_tokenizer_it_is_estimated_and_refuses_nothing() -> None:
     assert not room.exact
     assert room.left_tokens == 0
     room.refuse_too_long()
-    assert room.bounded(50) == 50
+    assert room.bounded(50) == 12  # an eighth
 
 
 def test_a_template_that_isnt_chatml_is_estimated() -> None:

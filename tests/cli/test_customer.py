@@ -262,6 +262,27 @@ def test_chat_remembers_until_it_is_reset(installed: Call, ollama: FakeOllama, m
     assert [each["content"] for each in ollama.bodies["/api/chat"]["messages"] if each["role"] == "user"] == ["two"]
 
 
+def test_a_full_context_ends_a_chat_without_anybody_to_ask(
+    installed: Call, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ollama.answer = ["a " * 1500]
+    from_pipe(monkeypatch, "one\ntwo\nthree\n")
+    called = installed("chat")
+    assert called.code == 9
+    assert "too long" in called.err
+
+
+def test_a_script_says_beforehand_that_the_oldest_may_go(
+    installed: Call, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ollama.answer = ["a " * 1500]
+    from_pipe(monkeypatch, "one\ntwo\nthree\n")
+    *answers, _end = (json.loads(line) for line in installed("chat", "--drop-oldest", "--json").out.splitlines())
+    assert [AskResult.model_validate(each["result"]).left_out for each in answers] == [0, 0, 1]
+    asked = [each["content"] for each in ollama.bodies["/api/chat"]["messages"] if each["role"] == "user"]
+    assert asked == ["two", "three"]
+
+
 def test_chat_ends_with_quit(installed: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     from_pipe(monkeypatch, "/quit\nnever asked\n")
     called = installed("chat")

@@ -128,7 +128,54 @@ def test_a_chat_says_how_much_room_is_left_when_it_gets_little(installed: Call, 
     ollama.answer = ["a long answer " * 2000]
     _code, shown = at_terminal("chat", typed="Hello?\n/reset\nHello?\n/quit\n")
     assert "Room for about" in shown
-    assert shown.count("Room for about 0 of 2,048 tokens (estimated). /reset begins anew.") == 2
+    assert (
+        shown.count("Room for about 0 of 2,048 tokens (estimated). /drop leaves out the oldest, /reset begins anew.")
+        == 2
+    )
+
+
+LONG = ["a " * 1500]
+"""An answer that takes more than half of the context."""
+
+
+def test_a_full_context_is_said_and_the_oldest_question_left_out_on_request(
+    installed: Call, ollama: FakeOllama
+) -> None:
+    assert installed("versions").code == 0
+    ollama.answer = LONG
+    typed = [("> ", "first\n"), ("> ", "second\n"), ("> ", "third\n"), ("[Y/n] ", "\n"), ("> ", "/quit\n")]
+    code, shown = asked_at_terminal("chat", answers=typed)
+    assert code == 0
+    assert "The context is full: with this question the conversation has about " in shown
+    assert "Leave out the oldest question with its answer and go on? [Y/n]" in shown
+    assert "The oldest question was left out with its answer." in shown
+    assert _asked(ollama) == ["second", "third"]
+
+
+def test_whoever_wants_nothing_left_out_can_do_it_later(installed: Call, ollama: FakeOllama) -> None:
+    assert installed("versions").code == 0
+    ollama.answer = LONG
+    typed = [("> ", "first\n"), ("> ", "second\n"), ("> ", "third\n"), ("[Y/n] ", "n\n"), ("> ", "/room\n")]
+    code, shown = asked_at_terminal("chat", answers=[*typed, ("> ", "/drop\n"), ("> ", "4\n"), ("> ", "/quit\n")])
+    assert code == 0
+    assert "The conversation is too long" in shown
+    assert "Begin a new conversation or shorten the question" in shown
+    assert _asked(ollama) == ["second", "4"]
+
+
+def _asked(ollama: FakeOllama) -> list[str]:
+    """The first word of each question of the last request."""
+    said = ollama.bodies["/api/chat"]["messages"]
+    return [each["content"].split()[0] for each in said if each["role"] == "user"]
+
+
+def test_a_slip_of_a_command_isnt_asked(installed: Call, ollama: FakeOllama) -> None:
+    assert installed("versions").code == 0
+    _code, shown = at_terminal("chat", typed="/halp\n/help\n/clear\n/quit\n")
+    assert "There is no /halp here" in shown
+    assert shown.count("/drop [N]") == 2
+    assert "A new conversation." in shown
+    assert "POST /api/chat" not in ollama.requests[-3:]
 
 
 def test_a_chat_greets_answers_and_leaves_with_quit(installed: Call) -> None:

@@ -11,7 +11,13 @@ def declare_conversation(commands: Commands) -> None:
         "chat:chat",
         "talk to the installed model",
         description="Talks to the installed model. Ctrl-C stops an answer; /reset begins anew, /quit or the end of "
-        "input ends.\nWith --json each line of the input is a question and each answer one line of JSON.",
+        "input ends,\n/help tells more. When the context is full it asks whether to leave out the oldest questions.\n"
+        "With --json each line of the input is a question and each answer one line of JSON.",
+    )
+    chat.add_argument(
+        "--drop-oldest",
+        action="store_true",
+        help="when the context is full leave out the oldest questions without asking, and say so",
     )
     ask = commands.add("ask", "chat:ask", "ask one question, for scripts; the question may come from stdin")
     ask.add_argument("question", nargs="*", metavar="QUESTION", help="the question; none, or -, reads stdin")

@@ -14,6 +14,7 @@ class AskResult(ResultModel):
     version: Key of the version that answered.
     answer: The last one, when the model was asked to mend it.
     checks: What the compiler said of each answer in turn; empty unless it was to be asked.
+    left_out: Earlier questions of a chat that were left out with their answers, because the context was full.
     """
 
     version: str
@@ -21,6 +22,7 @@ class AskResult(ResultModel):
     answer: str
     statistics: Statistics
     checks: tuple[CheckedAnswer, ...] = ()
+    left_out: int = 0
 
 
 class CompleteResult(ResultModel):

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from bbj_desktop.core.errors import EngineCrashedError, EngineError, EngineRefusedError
+from bbj_desktop.core.errors import ContextFullError, EngineCrashedError, EngineError, EngineRefusedError
 
 _TOO_LONG = re.compile(r"exceeds? .*context|context .*exceed", re.IGNORECASE)
 _RUNNER_DIED = re.compile(
@@ -15,12 +15,13 @@ _RUNNER_DIED = re.compile(
 )
 
 
-def too_long(prompt_tokens: int | None, context_length: int) -> EngineRefusedError:
+def too_long(prompt_tokens: int | None, context_length: int) -> ContextFullError:
     """A conversation that doesn't fit the context; one text for all runtimes."""
     has = f"{prompt_tokens} tokens" if prompt_tokens else "more tokens than fit"
-    return EngineRefusedError(
+    return ContextFullError(
         f"The conversation is too long: it has {has}, and the model is set up for {context_length}.",
-        hint="Start a new conversation or shorten the question; or install the model with a longer context.",
+        hint="Begin a new conversation or shorten the question; or install the model with a longer context "
+        "(install --context TOKENS).",
     )
 
 
