@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,13 +78,23 @@ def paths_for(settings: ResolvedSettings) -> Paths:
 
 
 def _runtime_folder() -> Path:
-    """The login session's own folder, which ends with it; where there is none, one beside the cache."""
+    """The login session's own folder, which ends with it; where there is none, one beside the cache. (``sudo`` and
+    ``su`` may leave the variable at another user's.)"""
     import platformdirs
 
     given = os.environ.get("XDG_RUNTIME_DIR")
-    if given and Path(given).is_dir():
+    if given and _is_own_folder(Path(given)):
         return Path(given) / APP_NAME
     return platformdirs.user_cache_path(APP_NAME, appauthor=False) / "run"
+
+
+def _is_own_folder(folder: Path) -> bool:
+    try:
+        found = folder.stat()
+    except OSError:
+        return False
+    own = sys.platform == "win32" or found.st_uid == os.getuid()
+    return own and stat.S_ISDIR(found.st_mode) and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _below(data: Path, *, cache: Path, config: Path, logs: Path, runtime: Path) -> Paths:

@@ -51,5 +51,6 @@ def _show(screen: Screen, found: EngineStatus) -> None:
     if found.gateway:
         screen.line(f"  Open for IDEs: {found.gateway}")
     if found.last_crash:
-        screen.line(f"  Ended by itself {found.crashes} times, last: {found.last_crash}", "yellow")
+        times = "once" if found.crashes == 1 else f"{found.crashes} times, the last time"
+        screen.line(f"  Ended by itself {times}: {found.last_crash}", "yellow")
     screen.line(f"  Logs: {found.logs}")

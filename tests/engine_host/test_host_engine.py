@@ -187,6 +187,31 @@ def test_a_file_that_isnt_a_model_is_refused_with_the_engines_reason(client: Emb
         _ask(client, installed(path))
 
 
+def test_a_file_that_was_replaced_is_loaded_anew(home: Home, client: EmbeddedRuntime, model: InstalledVersion) -> None:
+    """By a repair, say: the engine would go on with the damaged one, which it still holds."""
+    _ask(client, model)
+    new = model.path.with_suffix(".new")
+    new.write_bytes(model.path.read_bytes())
+    new.replace(model.path)
+    _ask(client, model)
+    _ask(client, model)
+    with home.lease() as lease:
+        assert lease.ask("status")["starts"] == 2
+
+
+def test_an_executable_keeps_no_old_prompts_and_shows_none(
+    home: Home, client: EmbeddedRuntime, model: InstalledVersion
+) -> None:
+    _ask(client, model)
+    (computing,) = psutil.Process(_engine_pid(home)).children()
+    given = computing.environ()
+    assert (given["LLAMA_ARG_CACHE_RAM"], given["LLAMA_ARG_ENDPOINT_SLOTS"], given["LLAMA_ARG_OFFLINE"]) == (
+        "0",
+        "0",
+        "1",
+    )
+
+
 @POSIX_ONLY
 def test_an_engine_that_hangs_is_ended_and_said_and_the_next_one_answers(
     program: EngineProgram, model: InstalledVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

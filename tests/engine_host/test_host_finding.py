@@ -17,8 +17,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bbj_desktop.actions.paths import paths_for
 from bbj_desktop.core.errors import Cancelled, EngineRefusedError, StoreAccessError
 from bbj_desktop.core.progress import Cancel
+from bbj_desktop.core.settings import ResolvedSettings, Settings
 from bbj_desktop.services.runtime.embedded_host import client, record
 from bbj_desktop.services.runtime.embedded_host.channel import from_line, to_line
 from bbj_desktop.services.runtime.embedded_host.client import find, find_or_start, stop
@@ -254,6 +256,45 @@ def test_waiting_for_another_programs_start_can_be_cancelled(home: Home) -> None
         find_or_start(home.place, home.options, cancel)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux, which tells a process's start in ticks")
+def test_a_clock_that_was_set_makes_no_host_look_dead_and_no_other_process_like_it(home: Home) -> None:
+    home.lease().close()
+    jumped = replace(home.record, created=home.record.created + 3600)
+    assert jumped.alive
+    assert not replace(jumped, mark=record.process_mark(os.getpid())).alive
+
+
+def test_a_pipe_in_place_of_the_discovery_file_keeps_nobody_waiting(home: Home) -> None:
+    home.place.make()
+    os.mkfifo(home.place.record)
+    home.lease().close()
+    assert stat.S_ISREG(home.place.record.stat().st_mode)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to give a link away")
+def test_a_folder_that_somebody_elses_link_leads_to_isnt_used(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir(mode=0o755)
+    home.place.folder.symlink_to(tmp_path / "mine")
+    os.lchown(home.place.folder, 12345, 12345)
+    with pytest.raises(StoreAccessError, match="belongs to user 12345"):
+        home.lease()
+    assert stat.S_IMODE((tmp_path / "mine").stat().st_mode) == 0o755
+
+
+def test_a_session_folder_that_isnt_ours_isnt_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``sudo`` and ``su`` may leave it."""
+    foreign = tmp_path / "run-user"
+    foreign.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(foreign))
+    settings = ResolvedSettings(Settings(), {})
+    assert paths_for(settings).runtime == foreign / "bbj-desktop"
+    if os.getuid() == 0:
+        os.chown(foreign, 12345, 12345)
+    else:
+        foreign.chmod(0o500)
+    assert paths_for(settings).runtime.name == "run"
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root, to give a folder away")
 def test_a_folder_of_somebody_else_isnt_used(home: Home) -> None:
     home.place.folder.mkdir()
@@ -277,4 +318,4 @@ def test_the_oldest_discovery_file_is_still_read(tmp_path: Path) -> None:
         '"protocol": 1, "format": 1}'
     )
     path.chmod(0o600)
-    assert read_record(path) == HostRecord(7, 1.5, "127.0.0.1:4711", "kkkk", "0.1.0")
+    assert read_record(path) == HostRecord(7, 1.5, "127.0.0.1:4711", "kkkk", "0.1.0", mark="")

@@ -71,3 +71,10 @@ def test_a_kill_is_told_with_what_the_system_counted(starved: Starved, said: str
 
 def test_another_death_isnt_put_down_to_memory() -> None:
     assert "memory" not in crash(-signal.SIGSEGV, "", "group").message
+
+
+def test_what_goes_well_isnt_told_at_a_death() -> None:
+    tail = "0.00.009.475 I srv load_model: loading\n0.00.413.319 W srv init: odd\nGGML_ASSERT(x) failed"
+    message = crash(-signal.SIGABRT, tail).message
+    assert "loading" not in message
+    assert "srv init: odd\nGGML_ASSERT(x) failed" in message

@@ -26,7 +26,7 @@ from bbj_desktop.services.runtime.ollama_refusal import too_long
 from bbj_desktop.services.runtime.patience import Patience, Watchman
 from bbj_desktop.services.runtime.processor import good_thread_count, has_avx2
 from bbj_desktop.services.runtime.stopwatch import Stopwatch
-from bbj_desktop.services.runtime.weights import weights_of
+from bbj_desktop.services.runtime.weights import stamp_of, weights_of
 from bbj_desktop.services.runtime.wire import Wire, as_object
 
 _NAME = "The embedded engine"
@@ -142,14 +142,16 @@ def engine_config(version: InstalledVersion, program: EngineProgram, threads: in
         NotFoundError: A file of it is gone.
         StoreError: A file of it isn't whole.
     """
+    model = weights_of(version)
     return EngineConfig(
-        model=weights_of(version),
+        model=model,
         context_length=version.context_length,
         chat_template=version.release.prompt.jinja_template,
         threads=threads or good_thread_count(),
         adapter=version.adapter_path,
         program=program.name,
         executable=program.executable,
+        stamp=stamp_of(version),
     )
 
 

@@ -74,6 +74,7 @@ class EngineConfig:
         adapter: A LoRA adapter over the model; None for none.
         program: What computes.
         executable: Of ``llama-server``.
+        stamp: Tells this content of the files from another one at the same place, e.g. after a repair.
     """
 
     model: Path
@@ -83,6 +84,7 @@ class EngineConfig:
     adapter: Path | None = None
     program: ProgramName = "built-in"
     executable: Path | None = None
+    stamp: str = ""
 
 
 class Engine(Protocol):
@@ -356,6 +358,7 @@ def crash(status: int, tail: str, starved: Starved = "unknown") -> EngineCrashed
     if name == "SIGKILL":
         why, hint = _WHY_KILLED.get(starved, (why, hint))
     text = " ".join(part for part in (f"The embedded engine ended {how}.", why) if part)
+    tail = "\n".join(line for line in tail.splitlines() if not _EVERYDAY.search(line))
     return EngineCrashedError(text + (f" Its last lines:\n{tail}\n" if tail else ""), hint=hint)
 
 
@@ -380,6 +383,8 @@ def log_tail(log_file: Path, lines: int = _TAIL_LINES) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
+_EVERYDAY = re.compile(r"^[\d.]+ [ID] ")
+"""llama.cpp's lines about what goes well (``0.00.413.319 I srv …``): they say nothing about a death."""
 _COMPLAINT = re.compile(r" E |error loading model")
 
 

@@ -27,6 +27,17 @@ _POLL_S = 0.05
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
+_NEWER_OPTIONS = {
+    "LLAMA_ARG_CACHE_RAM": "0",  # the default keeps up to 8 GiB of old prompts, which no fit counts on
+    "LLAMA_ARG_ENDPOINT_SLOTS": "0",  # it would show prompts
+    "LLAMA_ARG_OFFLINE": "1",
+    "LLAMA_ARG_UI": "0",
+    "LLAMA_ARG_CORS_CREDENTIALS": "0",
+}
+"""By variable, because an older llama-server refuses an option that it doesn't know, and ignores a variable. What the
+user has set there counts."""
+
+
 def run_executable(config: HostConfig, answers: TextIO) -> int:
     """Runs it until it ends or stdin does. Returns the exit status; dies by the signal that it died by."""
     executable = config.executable or shutil.which("llama-server")
@@ -39,6 +50,7 @@ def run_executable(config: HostConfig, answers: TextIO) -> int:
             process = subprocess.Popen(
                 _command(executable, config, port, key_file, template_file),
                 stdin=subprocess.DEVNULL,
+                env=_NEWER_OPTIONS | os.environ,
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - no threads yet
             )
         except OSError as error:

@@ -24,6 +24,12 @@ def weights_of(version: InstalledVersion) -> Path:
     return version.path
 
 
+def stamp_of(version: InstalledVersion) -> str:
+    """Changes when a file of the version is replaced: an engine that holds the old one would go on with it."""
+    found = [path.stat() for _, path in version.files]
+    return " ".join(f"{each.st_dev:x}-{each.st_ino:x}-{each.st_mtime_ns:x}" for each in found)
+
+
 def _check(key: str, path: Path, expected: int) -> None:
     try:
         found = path.stat().st_size

@@ -132,7 +132,11 @@ class Lease:
 
 def _hello(what: str) -> dict[str, Any]:
     anchor = own_anchor()
-    return {"pid": os.getpid(), "what": what, "anchor": None if anchor is None else [anchor.pid, anchor.created]}
+    return {
+        "pid": os.getpid(),
+        "what": what,
+        "anchor": None if anchor is None else [anchor.pid, anchor.created, anchor.mark],
+    }
 
 
 def find(place: HostPlace, what: str = "") -> Lease | None:

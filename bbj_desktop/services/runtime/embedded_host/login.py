@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from bbj_desktop.services.runtime.embedded_host.record import runs
+from bbj_desktop.services.runtime.embedded_host.record import process_mark, runs
 
 _USERS = Path("/run/systemd/users")
 _SESSION_LEFT = frozenset({"opening", "active", "online"})
@@ -29,14 +29,16 @@ class Anchor:
     Attributes:
         pid: Its number.
         created: Its start, seconds since the epoch.
+        mark: Of ``process_mark``.
     """
 
     pid: int
     created: float
+    mark: str = ""
 
     @property
     def alive(self) -> bool:
-        return runs(self.pid, self.created)
+        return runs(self.pid, self.created, self.mark)
 
 
 def own_anchor() -> Anchor | None:
@@ -49,7 +51,7 @@ def own_anchor() -> Anchor | None:
     if pid <= 1:
         return None
     try:
-        return Anchor(pid, psutil.Process(pid).create_time())
+        return Anchor(pid, psutil.Process(pid).create_time(), process_mark(pid))
     except psutil.Error:
         return None
 

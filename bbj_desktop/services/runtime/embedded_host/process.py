@@ -28,6 +28,7 @@ from bbj_desktop.services.runtime.embedded_host.record import (
     HostPlace,
     HostRecord,
     own_start,
+    process_mark,
     read_record,
     write_record,
 )
@@ -88,7 +89,8 @@ async def _live(options: HostOptions, place: HostPlace) -> None:
         raise StoreAccessError(f"The engine's host can't listen on this machine: {error}.") from error
     _obey_signals(host)
     port = server.sockets[0].getsockname()[1]
-    record = HostRecord(os.getpid(), own_start(), f"127.0.0.1:{port}", key, options.app_version)
+    mark = process_mark(os.getpid())
+    record = HostRecord(os.getpid(), own_start(), f"127.0.0.1:{port}", key, options.app_version, mark=mark)
     write_record(place.record, record)
     log.info("host %d runs, version %s", record.pid, options.app_version)
     if options.gateway is not None:

@@ -25,7 +25,8 @@ RECORD_FORMAT = 1
 PROTOCOL = 1
 """Of the conversation with the host; raised when an older program couldn't follow it."""
 
-_SAME_START_S = 1.0  # psutil's start times of one process differ by less, over clock corrections too
+_SAME_START_S = 1.0  # psutil's start times of one process differ by less, as long as nobody sets the clock
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class HostRecord:
         key: Proves both sides to each other.
         app_version: Of the program that started it.
         protocol: ``PROTOCOL`` of that program.
+        mark: Of that process, see ``process_mark``; empty where there is none.
     """
 
     pid: int
@@ -49,11 +51,12 @@ class HostRecord:
     app_version: str
     protocol: int = PROTOCOL
     format: int = RECORD_FORMAT
+    mark: str = ""
 
     @property
     def alive(self) -> bool:
         """Whether this very process still runs."""
-        return runs(self.pid, self.created)
+        return runs(self.pid, self.created, self.mark)
 
     @property
     def port(self) -> int:
@@ -94,8 +97,9 @@ class HostPlace:
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if sys.platform != "win32":
-                if self.folder.stat().st_uid != os.getuid():
-                    raise PermissionError(f"it belongs to user {self.folder.stat().st_uid}")
+                for found in (self.folder.lstat(), self.folder.stat()):  # a link of somebody else leads anywhere
+                    if found.st_uid != os.getuid():
+                        raise PermissionError(f"it belongs to user {found.st_uid}")
                 self.folder.chmod(0o700)
         except OSError as error:
             raise StoreAccessError(
@@ -104,13 +108,30 @@ class HostPlace:
             ) from error
 
 
-def runs(pid: int, created: float) -> bool:
-    """Whether the process of that number is still the one that was started then."""
+def runs(pid: int, created: float, mark: str = "") -> bool:
+    """Whether the process of that number is still the one that was started then.
+
+    Args:
+        mark: Of ``process_mark``; it counts where it is known, because somebody may have set the clock since.
+    """
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - created) < _SAME_START_S and process.status() != psutil.STATUS_ZOMBIE
+        same = process_mark(pid) == mark if mark else abs(process.create_time() - created) < _SAME_START_S
+        return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
+
+
+def process_mark(pid: int) -> str:
+    """This start of the system and the process's start within it, in clock ticks (Linux: proc(5), field 22 of
+    ``stat``), which no change of the clock touches; empty where it can't be told."""
+    if sys.platform != "linux":
+        return ""
+    try:
+        behind_name = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2]
+        return f"{_BOOT.read_text(encoding='ascii').strip()} {behind_name.split()[19]}"
+    except (OSError, IndexError):
+        return ""
 
 
 def own_start() -> float:
@@ -135,7 +156,7 @@ def write_record(path: Path, record: HostRecord) -> None:
 def read_record(path: Path) -> HostRecord | None:
     """The record; None when there is none, it can't be understood, or others could have written it."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
             if not _ours(os.fstat(file.fileno())):
                 return None
             said = json.loads(file.read(64 * 1024))
@@ -145,6 +166,11 @@ def read_record(path: Path) -> HostRecord | None:
         return record if record.address.startswith("127.0.0.1:") and record.port and record.key else None
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _at_once(path: str, flags: int) -> int:
+    """A pipe that lies there must not make anybody wait."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _ours(found: os.stat_result) -> bool:
