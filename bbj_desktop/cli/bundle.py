@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bbj_desktop.actions import bundling, installing, machine, registering
+from bbj_desktop.actions import exporting, importing, installing, machine, registering
 from bbj_desktop.actions import extras as extras_of_registry
-from bbj_desktop.actions.bundling import Imported, ImportedModel
 from bbj_desktop.actions.extras import ImportedExtra
+from bbj_desktop.actions.importing import Imported, ImportedModel
 from bbj_desktop.actions.installing import Installed
 from bbj_desktop.cli.install import installed_view, show_installed
 from bbj_desktop.cli.naming import parse_name
@@ -19,7 +19,7 @@ from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.cli.trusting import agree, with_registry
 from bbj_desktop.core.release import Extra
 from bbj_desktop.core.units import format_bytes, format_seconds, parse_size
-from bbj_desktop.services.registry.bundle import BundleFolder, BundleSource
+from bbj_desktop.services.registry.bundle import BundleFolder, BundleSource, find_bundles
 
 EXIT_INCOMPLETE = 21
 
@@ -34,7 +34,7 @@ def export(session: Session) -> Outcome:
     chosen = with_registry(
         session,
         lambda: session.work(
-            lambda report, cancel: bundling.choose_variants(
+            lambda report, cancel: exporting.choose_variants(
                 session.context, wishes, report, cancel, everything=arguments.all, profile=profile
             )
         ),
@@ -46,7 +46,7 @@ def export(session: Session) -> Outcome:
     extras = _chosen_extras(session)
     folder = Path(arguments.folder).expanduser().absolute()
     exported = session.work(
-        lambda report, cancel: bundling.export_bundle(
+        lambda report, cancel: exporting.export_bundle(
             session.context, folder, chosen, report, cancel, volume_bytes=volume_bytes, extras=extras
         )
     )
@@ -81,14 +81,14 @@ def import_(session: Session) -> Outcome:
     """Takes over a bundle, or the volumes that are there."""
     arguments, context = session.arguments, session.context
     paths = [Path(text).expanduser().absolute() for text in arguments.folder]
-    folders = session.work(lambda _report, _cancel: bundling.open_bundles(paths))
+    folders = session.work(lambda _report, _cancel: find_bundles(paths))
     root = None
-    if session.work(lambda _report, _cancel: bundling.trusted_registry_of(context, folders)) is None:
+    if session.work(lambda _report, _cancel: importing.trusted_registry_of(context, folders)) is None:
         root = _agreed_root(session, folders)
     named = arguments.extras_folder
     extras_folder = Path(named).expanduser().absolute() if named else None
     imported = session.work(
-        lambda report, cancel: bundling.import_bundle(
+        lambda report, cancel: importing.import_bundle(
             context, folders, report, cancel, root=root, extras_folder=extras_folder
         )
     )
@@ -121,11 +121,11 @@ def _agreed_root(session: Session, folders: Sequence[BundleFolder]) -> bytes:
 def _install(session: Session, imported: Imported) -> tuple[Installed, ...]:
     context, older = session.context, session.arguments.allow_older
     plans = session.work(
-        lambda report, cancel: bundling.plan_imported(context, imported, report, cancel, allow_older=older)
+        lambda report, cancel: importing.plan_imported(context, imported, report, cancel, allow_older=older)
     )
     return session.work(
         lambda report, cancel: tuple(
-            installing.install(bundling.reading(context, imported), plan, report, cancel) for plan in plans
+            installing.install(importing.reading(context, imported), plan, report, cancel) for plan in plans
         )
     )
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.actions import bundling, installing
+from bbj_desktop.actions import exporting, importing, installing
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.core.recommendation import Wishes
+from bbj_desktop.services.registry.bundle import find_bundles
 from tests.fakes.adapter_makers import AdapterMakers
 from tests.fakes.ollama import FakeOllama
 from tests.fakes.published import customer
@@ -25,14 +26,14 @@ def hospital(tmp_path: Path, ollama: FakeOllama) -> Iterator[Context]:
     made.close()
 
 
-def _export(context: Context, folder: Path, version: str, volume_bytes: int | None = None) -> bundling.Exported:
-    chosen = bundling.choose_variants(context, [Wishes(version=version)], silent, Cancel(), everything=True)
-    return bundling.export_bundle(context, folder, chosen, silent, Cancel(), volume_bytes=volume_bytes)
+def _export(context: Context, folder: Path, version: str, volume_bytes: int | None = None) -> exporting.Exported:
+    chosen = exporting.choose_variants(context, [Wishes(version=version)], silent, Cancel(), everything=True)
+    return exporting.export_bundle(context, folder, chosen, silent, Cancel(), volume_bytes=volume_bytes)
 
 
-def _import(context: Context, folder: Path, makers: AdapterMakers) -> bundling.Imported:
-    found = bundling.open_bundles([folder])
-    return bundling.import_bundle(context, found, silent, Cancel(), root=makers.publication.root)
+def _import(context: Context, folder: Path, makers: AdapterMakers) -> importing.Imported:
+    found = find_bundles([folder])
+    return importing.import_bundle(context, found, silent, Cancel(), root=makers.publication.root)
 
 
 @pytest.mark.parametrize("volume_bytes", [None, 16 * 2**20])
@@ -52,9 +53,9 @@ def test_what_came_is_installed_without_a_network(
 ) -> None:
     _export(context, tmp_path / "Stick", "2026.1")
     imported = _import(hospital, tmp_path / "Stick", makers)
-    (plan,) = bundling.plan_imported(hospital, imported, silent, Cancel())
+    (plan,) = importing.plan_imported(hospital, imported, silent, Cancel())
     assert plan.to_fetch_bytes == 0
-    installed = installing.install(bundling.reading(hospital, imported), plan, silent, Cancel())
+    installed = installing.install(importing.reading(hospital, imported), plan, silent, Cancel())
     assert len(installed.version.files) == BOTH
     assert installed.fetched_bytes == 0
 

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.actions import bundling
-from bbj_desktop.actions.bundling import Exported, Imported
+from bbj_desktop.actions import exporting, importing
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.exporting import Exported
+from bbj_desktop.actions.importing import Imported
 from bbj_desktop.core.progress import Cancel, Event, Remark, silent
 from bbj_desktop.core.recommendation import Wishes
+from bbj_desktop.services.registry.bundle import find_bundles
 from tests.fakes.published import Publication, customer, trust
 
 HIDDEN = 2048  # makes files of 14 MB in five chunks: enough for volumes
@@ -43,12 +45,12 @@ class Desk:
 
     def export(self, folder: Path, *, volume_bytes: int | None = None, version: str | None = None) -> Exported:
         wishes = [Wishes(version=version)]
-        chosen = bundling.choose_variants(self.context, wishes, silent, Cancel(), everything=True)
-        return bundling.export_bundle(self.context, folder, chosen, silent, Cancel(), volume_bytes=volume_bytes)
+        chosen = exporting.choose_variants(self.context, wishes, silent, Cancel(), everything=True)
+        return exporting.export_bundle(self.context, folder, chosen, silent, Cancel(), volume_bytes=volume_bytes)
 
     def import_(self, *folders: Path, root: bytes | None = None) -> Imported:
-        found = bundling.open_bundles(folders)
-        return bundling.import_bundle(self.context, found, self.said.append, Cancel(), root=root)
+        found = find_bundles(folders)
+        return importing.import_bundle(self.context, found, self.said.append, Cancel(), root=root)
 
     def blob(self, digest: str) -> Path:
         return self.context.open_store().blob_path(digest)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.actions import bundling, registering
+from bbj_desktop.actions import importing, registering
 from bbj_desktop.actions.recommending import read_offering
 from bbj_desktop.core.errors import NotFoundError, NoTrustedRootError
 from bbj_desktop.core.progress import Cancel, Event, Remark, Step, silent
+from bbj_desktop.services.registry.bundle import find_bundles
 from bbj_desktop.services.registry.bundle_writing import write_order
 from bbj_desktop.services.registry.client import Registry
 from bbj_desktop.services.registry.layout import blob_path
@@ -170,9 +171,7 @@ def test_a_stick_that_is_pulled_and_put_back_costs_nothing_but_a_wait(
             waits.append(event)
             pocket.rename(stick)
 
-    imported = bundling.import_bundle(
-        hospital.context, bundling.open_bundles([stick]), handle, Cancel(), root=publication.root
-    )
+    imported = importing.import_bundle(hospital.context, find_bundles([stick]), handle, Cancel(), root=publication.root)
     assert imported.models[0].whole
     assert len(waits) == 1
 

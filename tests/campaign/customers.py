@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from bbj_desktop.actions import bundling, installing, purging, recommending, repairing, updating, versions
+from bbj_desktop.actions import exporting, importing, installing, purging, recommending, repairing, updating, versions
 from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.core.recommend import judge
 from bbj_desktop.core.recommendation import Wishes
 from bbj_desktop.core.release import Role
+from bbj_desktop.services.registry.bundle import find_bundles
 from tests.campaign.forking import Place
 from tests.campaign.world import ASIDE, FIRST, SECOND, customer_at, publication_at
 from tests.fakes.published import trust
@@ -107,8 +108,8 @@ def export_volumes(place: Place) -> None:
 def _export(place: Place, folder: Path, *, volume_bytes: int | None) -> None:
     with closing(customer_at(place)) as context:
         wish = Wishes(roles=(Role.CHAT,), model="bbj-coder")
-        chosen = bundling.choose_variants(context, (wish,), silent, Cancel())
-        bundling.export_bundle(context, folder, chosen, silent, Cancel(), volume_bytes=volume_bytes)
+        chosen = exporting.choose_variants(context, (wish,), silent, Cancel())
+        exporting.export_bundle(context, folder, chosen, silent, Cancel(), volume_bytes=volume_bytes)
 
 
 def import_bundle(place: Place) -> None:
@@ -126,7 +127,7 @@ def import_volumes(place: Place) -> None:
 
 def _import(place: Place, sticks: Sequence[Path], *, whole: bool = True) -> None:
     with closing(customer_at(place)) as context:
-        imported = bundling.import_bundle(context, bundling.open_bundles(sticks), silent, Cancel())
+        imported = importing.import_bundle(context, find_bundles(sticks), silent, Cancel())
         assert not whole or all(model.whole for model in imported.models)
 
 

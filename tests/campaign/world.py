@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-from bbj_desktop.actions import bundling, chatting, recommending
+from bbj_desktop.actions import chatting, importing, recommending
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core import chunks
 from bbj_desktop.core.chat import Delta, Finished
@@ -18,6 +18,7 @@ from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.network import DIRECT, Network
 from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.core.versions import InstalledVersion, aliases_of
+from bbj_desktop.services.registry.bundle import find_bundles
 from bbj_desktop.services.registry.client import Registry, blob_path
 from bbj_desktop.services.transfer.fetch import Limits, fetch
 from bbj_desktop.services.transfer.sources import open_source
@@ -193,8 +194,8 @@ class World:
         folder = self.place.folder.parent / "newcomer"
         shutil.rmtree(folder, ignore_errors=True)
         with closing(customer(folder, ollama_host=self.place.ollama)) as context:
-            root, bundles = publication_at(self.place).root, bundling.open_bundles(sticks)
-            imported = bundling.import_bundle(context, bundles, silent, Cancel(), root=root)
+            root, bundles = publication_at(self.place).root, find_bundles(sticks)
+            imported = importing.import_bundle(context, bundles, silent, Cancel(), root=root)
         assert [(model.key, model.whole) for model in imported.models] == [(FIRST, True)], imported.models
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bbj_desktop.actions.bundling import ImportedModel
 from bbj_desktop.actions.extras import ImportedExtra
+from bbj_desktop.actions.importing import ImportedModel
 from bbj_desktop.actions.registering import RegistryView
 from bbj_desktop.cli.results.base import ResultModel
 from bbj_desktop.cli.results.installing import InstalledView
