@@ -22,7 +22,7 @@ from bbj_desktop.core.errors import Cancelled, EngineRefusedError, StoreAccessEr
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.settings import ResolvedSettings, Settings
 from bbj_desktop.services.runtime.embedded_host import client, record
-from bbj_desktop.services.runtime.embedded_host.channel import from_line, to_line
+from bbj_desktop.services.runtime.embedded_host.channel import from_line, proof, proves, to_line
 from bbj_desktop.services.runtime.embedded_host.client import find, find_or_start, stop
 from bbj_desktop.services.runtime.embedded_host.host import MAX_CLIENTS, MAX_STRANGERS
 from bbj_desktop.services.runtime.embedded_host.record import HostRecord, read_record, write_record
@@ -242,10 +242,33 @@ def test_a_host_of_another_version_that_is_in_use_is_shared(home: Home) -> None:
 
 def test_a_host_that_speaks_otherwise_and_is_in_use_is_left_alone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     with home.lease(app_version="0.9"):
-        monkeypatch.setattr(client, "PROTOCOL", 2)
+        monkeypatch.setattr(client, "PROTOCOL", 99)
         with pytest.raises(EngineRefusedError, match=r"BBj Desktop 0\.9 is using the engine") as caught:
             home.lease()
     assert "engine stop" in caught.value.hint
+
+
+def test_a_host_that_speaks_otherwise_is_replaced_when_nobody_uses_it_whatever_its_version(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.lease().close()
+    first = home.record.pid
+    monkeypatch.setattr(client, "PROTOCOL", 99)
+    home.lease().close()
+    assert not is_running(first)
+
+
+def test_the_first_versions_greeting_is_understood(home: Home) -> None:
+    """So that its ``engine stop`` ends a newer host, and the other way round."""
+    home.lease().close()
+    found = home.record
+    with socket.create_connection(("127.0.0.1", found.port)) as old, old.makefile("rb") as file:
+        nonce = from_line(file.readline())["nonce"]
+        hello = {"pid": os.getpid(), "what": "", "anchor": [os.getppid(), 1.5]}
+        said = {"nonce": "n", "proof": proof(found.key, "client", nonce, "n"), "hello": hello}
+        old.sendall(to_line(said) + to_line({"do": "status"}))
+        assert proves(from_line(file.readline())["proof"], found.key, "host", "n", nonce)
+        assert from_line(file.readline())["ok"]["pid"] == found.pid
 
 
 def test_waiting_for_another_programs_start_can_be_cancelled(home: Home) -> None:
@@ -318,4 +341,4 @@ def test_the_oldest_discovery_file_is_still_read(tmp_path: Path) -> None:
         '"protocol": 1, "format": 1}'
     )
     path.chmod(0o600)
-    assert read_record(path) == HostRecord(7, 1.5, "127.0.0.1:4711", "kkkk", "0.1.0", mark="")
+    assert read_record(path) == HostRecord(7, 1.5, "127.0.0.1:4711", "kkkk", "0.1.0", 1, mark="")

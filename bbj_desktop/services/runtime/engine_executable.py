@@ -33,6 +33,7 @@ _NEWER_OPTIONS = {
     "LLAMA_ARG_OFFLINE": "1",
     "LLAMA_ARG_UI": "0",
     "LLAMA_ARG_CORS_CREDENTIALS": "0",
+    "LLAMA_ARG_CORS_ORIGINS": "http://127.0.0.1",  # of no page; without this it lets every one read its answers
 }
 """By variable, because an older llama-server refuses an option that it doesn't know, and ignores a variable. What the
 user has set there counts."""

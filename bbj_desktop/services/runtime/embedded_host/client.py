@@ -131,12 +131,11 @@ class Lease:
 
 
 def _hello(what: str) -> dict[str, Any]:
+    said: dict[str, Any] = {"pid": os.getpid(), "what": what}
     anchor = own_anchor()
-    return {
-        "pid": os.getpid(),
-        "what": what,
-        "anchor": None if anchor is None else [anchor.pid, anchor.created, anchor.mark],
-    }
+    if anchor is None:
+        return said
+    return said | {"anchor": [anchor.pid, anchor.created], "anchor_mark": anchor.mark}
 
 
 def find(place: HostPlace, what: str = "") -> Lease | None:
@@ -170,16 +169,20 @@ def find_or_start(place: HostPlace, options: HostOptions, cancel: Cancel, what: 
         Cancelled: By ``cancel``.
     """
     lease = find(place, what)
-    if lease is not None and lease.app_version == options.app_version:
+    if lease is not None and _same(lease, options):
         return lease
     if lease is not None:
         lease.close()
     place.make()
     with _starting(place, cancel):
         lease = find(place, what)
-        if lease is not None and lease.app_version != options.app_version:
+        if lease is not None and not _same(lease, options):
             lease = _replaced(lease, place, options, cancel)
         return lease if lease is not None else _fresh(place, options, cancel, what)
+
+
+def _same(lease: Lease, options: HostOptions) -> bool:
+    return (lease.app_version, lease.protocol) == (options.app_version, PROTOCOL)
 
 
 @contextlib.contextmanager

@@ -326,8 +326,8 @@ class Host:
             return
         lease = _Lease(pid=int(hello.get("pid", 0)), what=str(hello.get("what", ""))[:40])
         if isinstance(hello.get("anchor"), list):
-            pid, created, *mark = hello["anchor"]
-            self._login.anchors.add(Anchor(int(pid), float(created), *map(str, mark[:1])))
+            pid, created = hello["anchor"]
+            self._login.anchors.add(Anchor(int(pid), float(created), str(hello.get("anchor_mark", ""))))
         number = id(lease)
         self._clients[number] = lease
         try:

@@ -22,8 +22,8 @@ import psutil
 from bbj_desktop.core.errors import StoreAccessError
 
 RECORD_FORMAT = 1
-PROTOCOL = 1
-"""Of the conversation with the host; raised when an older program couldn't follow it."""
+PROTOCOL = 2
+"""Of the conversation with the host; raised when an older program couldn't follow it. 2: ``EngineConfig.stamp``."""
 
 _SAME_START_S = 1.0  # psutil's start times of one process differ by less, as long as nobody sets the clock
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
