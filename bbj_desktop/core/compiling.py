@@ -122,7 +122,12 @@ class CodeBlock:
     @property
     def is_bbj(self) -> bool:
         """A block without a language is taken for BBj: that is what the models are asked for."""
-        return self.language in BBJ_FENCES
+        return is_bbj(self.language)
+
+
+def is_bbj(language: str) -> bool:
+    """Whether a fence of that language holds BBj; none is taken for it."""
+    return language in BBJ_FENCES
 
 
 def code_blocks(answer: str) -> tuple[CodeBlock, ...]:

@@ -48,6 +48,7 @@ class Tokens:
     bar_weights: str
     bar_kv: str
     bar_compute: str
+    code_object: str  # names that hold an object
 
 
 LIGHT = Tokens(
@@ -72,6 +73,7 @@ LIGHT = Tokens(
     bar_weights="#2456C7",
     bar_kv="#6A8FE6",
     bar_compute="#A9C0F2",
+    code_object="#7A3E9D",
 )
 
 DARK = Tokens(
@@ -96,6 +98,7 @@ DARK = Tokens(
     bar_weights="#7EA6FF",
     bar_kv="#5479CF",
     bar_compute="#34508F",
+    code_object="#C9A0F0",
 )
 
 
@@ -122,6 +125,9 @@ QLabel[look="cardTitle"] { font-size: ${pt_card}pt; font-weight: 600; }
 QLabel[look="strong"] { font-weight: 600; }
 QLabel[look="muted"] { color: $muted; }
 QLabel[look="small"] { color: $muted; font-size: ${pt_small}pt; }
+QLabel[look="goodSmall"] { color: $good; font-size: ${pt_small}pt; }
+QLabel[look="warningSmall"] { color: $warning; font-size: ${pt_small}pt; }
+QLabel[look="errorSmall"] { color: $error; font-size: ${pt_small}pt; }
 QLabel[look="speaker"] { color: $muted; font-size: ${pt_small}pt; font-weight: 600; }
 QLabel[look="mono"] { font-family: "$mono"; font-size: ${pt_mono}pt; color: $text; }
 QLabel[look="errorTitle"] { color: $error; font-weight: 600; }
@@ -197,6 +203,10 @@ QTextBrowser, QTextEdit[look="code"], QPlainTextEdit[look="code"] {
   selection-color: $on_accent;
 }
 QTextEdit[look="code"], QPlainTextEdit[look="code"] { font-family: "$mono"; font-size: ${pt_mono}pt; }
+CodeText {
+  qproperty-keyword: $accent; qproperty-object: $code_object; qproperty-string: $good; qproperty-comment: $muted;
+  qproperty-label: $muted; qproperty-refused: $error_soft;
+}
 
 QScrollBar:vertical { background: transparent; width: 10px; margin: 0; }
 QScrollBar:horizontal { background: transparent; height: 10px; margin: 0; }

@@ -7,7 +7,8 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 
 from bbj_desktop.ui.models.answer import AnswerParser
-from bbj_desktop.ui.widgets.answer import AnswerView, CodeBlock, Prose
+from bbj_desktop.ui.widgets.answer import AnswerView, Prose
+from bbj_desktop.ui.widgets.code import CodeBlock
 
 ANSWER = """Here is a window:
 

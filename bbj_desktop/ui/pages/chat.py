@@ -7,7 +7,9 @@ from collections.abc import Callable
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 from typing_extensions import override
 
+from bbj_desktop.actions.checking import MENDING_ATTEMPTS
 from bbj_desktop.core.chat import ChatEvent, Delta, Finished, Statistics
+from bbj_desktop.core.compiling import CheckedAnswer, Verdict, bbj_blocks, mending_prompt
 from bbj_desktop.core.errors import BBjDesktopError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.versions import InstalledVersion
@@ -37,6 +39,8 @@ class ChatPage(Page):
         self._task: Task[Talk | ChatEvent, None] | None = None
         self._answer: AnswerCard | None = None
         self._question: QuestionCard | None = None
+        self._checks: set[Task[None, CheckedAnswer]] = set()
+        self._attempt = 0  # which attempt to mend the answer is; 0 for an answer to a question
         self._following = True
         self._build_header()
         self._build_stack()
@@ -87,6 +91,11 @@ class ChatPage(Page):
         return self._task is not None
 
     @property
+    def checking(self) -> bool:
+        """The compiler judges an answer."""
+        return bool(self._checks)
+
+    @property
     def answers(self) -> list[AnswerCard]:
         """The answers in their order."""
         items = [self._messages.itemAt(position) for position in range(self._messages.count())]
@@ -117,6 +126,8 @@ class ChatPage(Page):
         if self.streaming:
             return
         self._talk, self._answer, self._question = None, None, None
+        for check in self._checks:
+            check.cancel()
         clear(self._messages)
         self._messages.addStretch(1)
         self.composer.context.setText("")
@@ -127,16 +138,30 @@ class ChatPage(Page):
 
     def ask(self, text: str) -> None:
         """Shows the question and streams the answer below it."""
-        version = self._version
-        if self.streaming or version is None:
+        if self._may_ask():
+            self.composer.clear()
+            self._begin(text, QuestionCard(text), 0)
+
+    def _may_ask(self) -> bool:
+        return not self.streaming and self._version is not None
+
+    def _begin(self, text: str, question: QuestionCard | None, attempt: int) -> None:
+        """Adds the cards of a question, or of an attempt to mend, and sends it."""
+        if self._version is None:
             return
-        self._question = QuestionCard(text)
-        self._answer = AnswerCard(version_title(version.release))
-        for card in (self._question, self._answer):
-            self._messages.insertWidget(self._messages.count() - 1, card)
+        for card in self.answers:
+            card.end_mending()
+        name = version_title(self._version.release)
+        if attempt:
+            name = translate("Chat", "{name}, attempt {n} of {all} to mend it").format(
+                name=name, n=integer(attempt), all=integer(MENDING_ATTEMPTS)
+            )
+        self._question, self._answer, self._attempt = question, AnswerCard(name), attempt
+        for widget in (question, self._answer):
+            if widget is not None:
+                self._messages.insertWidget(self._messages.count() - 1, widget)
         self._stack.setCurrentWidget(self.message_area)
         self._following = True
-        self.composer.clear()
         self.composer.editor.setFocus()
         self._run(text)
 
@@ -157,7 +182,7 @@ class ChatPage(Page):
         self._task = self.surroundings.tasks.run(
             job,
             on_progress=self._on_event,
-            on_done=lambda _: self._end(),
+            on_done=lambda _: self._on_done(),
             on_error=lambda error: self._on_error(text, error),
             on_cancelled=self._on_cancelled,
             interval_s=STREAM_INTERVAL_S,
@@ -189,12 +214,14 @@ class ChatPage(Page):
             self._answer.fail(error, lambda: self._ask_again(text))
 
     def _ask_again(self, text: str) -> None:
+        if not self._may_ask():
+            return
         for card in (self._question, self._answer):
             if card is not None:
                 self._messages.removeWidget(card)
                 card.hide()
                 card.deleteLater()
-        self.ask(text)
+        self._begin(text, QuestionCard(text) if self._question else None, self._attempt)
 
     def _end(self) -> None:
         self._task = None
@@ -208,6 +235,52 @@ class ChatPage(Page):
         used = statistics.prompt_tokens + statistics.answer_tokens
         text = translate("Chat", "context {used} of {total}")
         self.composer.context.setText(text.format(used=integer(used), total=integer(self._version.context_length)))
+
+    # -- compiling ----------------------------------------------------------------------------------------------------
+
+    def _on_done(self) -> None:
+        self._end()
+        if self._answer is not None and self._answer.complete:
+            self._check(self._answer)
+
+    def _check(self, card: AnswerCard) -> None:
+        """Has the code of a whole answer compiled, beside whatever else happens."""
+        answer, desk = card.view.whole, self.surroundings.desk
+        if not bbj_blocks(answer):
+            return
+        card.show_checking()
+
+        def checked(found: CheckedAnswer) -> None:
+            if card in self.answers:
+                self._on_checked(card, found)
+
+        def unchecked(error: BBjDesktopError | None) -> None:
+            if card in self.answers:
+                card.show_unchecked(error)
+
+        task: Task[None, CheckedAnswer] = self.surroundings.tasks.run(
+            lambda _report, cancel: desk.check(answer, cancel),
+            on_done=checked,
+            on_error=unchecked,
+            on_cancelled=lambda: unchecked(None),
+        )
+        self._checks.add(task)
+        task.finished.connect(lambda: self._checks.discard(task))
+
+    def _on_checked(self, card: AnswerCard, checked: CheckedAnswer) -> None:
+        latest = card is self._answer and not self.streaming
+        card.show_checked(checked, (lambda: self._mend(checked, 1)) if latest and not self._attempt else None)
+        if not latest or not self._attempt or checked.verdict is not Verdict.FAILS:
+            return
+        if self._attempt < MENDING_ATTEMPTS:
+            self._mend(checked, self._attempt + 1)
+        else:
+            card.give_up_mending(self._attempt)
+
+    def _mend(self, checked: CheckedAnswer, attempt: int) -> None:
+        """Asks the model to mend its code; what comes is compiled, and mended again, a few times."""
+        if self._may_ask():
+            self._begin(mending_prompt(checked.blocks), None, attempt)
 
     # -- scrolling ----------------------------------------------------------------------------------------------------
 

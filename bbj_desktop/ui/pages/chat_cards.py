@@ -8,11 +8,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from bbj_desktop.core.chat import Statistics
+from bbj_desktop.core.compiling import CheckedAnswer, Verdict
 from bbj_desktop.core.errors import BBjDesktopError
 from bbj_desktop.ui import theme
-from bbj_desktop.ui.text import statistics_line, translate
+from bbj_desktop.ui.text import integer, statistics_line, translate
 from bbj_desktop.ui.widgets.answer import AnswerView
-from bbj_desktop.ui.widgets.basics import Button, Card, TextButton, label, paragraph
+from bbj_desktop.ui.widgets.basics import Button, Card, Tag, TagKind, TextButton, label, paragraph, row
 from bbj_desktop.ui.widgets.error_panel import ErrorPanel
 
 
@@ -29,11 +30,23 @@ class QuestionCard(Card):
 
 
 class AnswerCard(Card):
-    """An answer, growing; below it how it went, or what went wrong."""
+    """An answer, growing; below it how it went, or what went wrong; and whether its code compiles.
+
+    Attributes:
+        complete: It came to its end.
+        mark: Whether it compiles, in a word.
+        mend_link: Asks the model to mend it; None when there is nothing to mend.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(spacing=theme.M - 2)
-        self.body.addWidget(paragraph(name, "strong"))
+        self.complete = False
+        self.mend_link: Button | None = None
+        self.mark = Tag("")
+        self.mark.hide()
+        head = row(paragraph(name, "strong"), self.mark)
+        head.setAlignment(self.mark, Qt.AlignmentFlag.AlignTop)
+        self.body.addLayout(head)
         self.view = AnswerView()
         self.waiting = paragraph(translate("Chat", "Reading your question…"), "muted")
         self.foot = paragraph("", "small")
@@ -49,6 +62,7 @@ class AnswerCard(Card):
 
     def finish(self, statistics: Statistics) -> None:
         self._end()
+        self.complete = statistics.stop_reason != "cancelled"
         self._say(statistics_line(statistics))
 
     def stop(self) -> None:
@@ -61,6 +75,53 @@ class AnswerCard(Card):
         panel = ErrorPanel(error, [(translate("Chat", "Try again"), again)])
         self.body.addWidget(panel)
         return panel
+
+    def show_checking(self) -> None:
+        """The compiler was asked."""
+        self._mark(translate("Chat", "compiling…"), "plain")
+
+    def show_checked(self, checked: CheckedAnswer, mend: Callable[[], None] | None) -> None:
+        """What the compiler said.
+
+        Args:
+            mend: Asks the model to mend it; None where it isn't to be offered.
+        """
+        texts: dict[Verdict, tuple[str, TagKind]] = {
+            Verdict.COMPILES: (translate("Chat", "compiles"), "good"),
+            Verdict.FAILS: (translate("Chat", "doesn't compile"), "error"),
+            Verdict.NOT_JUDGED: (translate("Chat", "not judged"), "plain"),
+        }
+        self._mark(*texts[checked.verdict])
+        marks = self.view.show_checked(checked.blocks)
+        if mend is not None and checked.verdict is Verdict.FAILS:
+            failing = [
+                mark
+                for mark, block in zip(marks, checked.blocks, strict=True)
+                if block.report.syntax.verdict is Verdict.FAILS
+            ]
+            self.mend_link = failing[-1].offer(translate("Chat", "Ask the model to mend it"), mend)
+
+    def show_unchecked(self, error: BBjDesktopError | None) -> None:
+        """The compiler couldn't be asked; None: it was stopped."""
+        self.mark.hide()
+        if error is not None:
+            self._mark(translate("Chat", "not judged"), "plain")
+            self.body.insertWidget(self.body.indexOf(self.foot), paragraph(f"{error.message} {error.hint}", "small"))
+
+    def give_up_mending(self, attempts: int) -> None:
+        """The last attempt didn't compile either."""
+        text = translate("Chat", "It still doesn't compile after {n} attempts.").format(n=integer(attempts))
+        self.body.insertWidget(self.body.indexOf(self.foot), paragraph(text, "errorSmall"))
+
+    def end_mending(self) -> None:
+        """The conversation has gone on."""
+        if self.mend_link is not None:
+            self.mend_link.hide()
+            self.mend_link = None
+
+    def _mark(self, text: str, kind: TagKind) -> None:
+        self.mark.say(text, kind)
+        self.mark.show()
 
     def _end(self) -> None:
         self.waiting.hide()

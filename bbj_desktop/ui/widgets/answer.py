@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, QTimer, QUrl
-from PySide6.QtGui import QGuiApplication, QResizeEvent, QTextBlockFormat, QTextCursor, QTextDocument, QWheelEvent
-from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QTextEdit, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent, QTextCursor, QTextDocument, QWheelEvent
+from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QVBoxLayout, QWidget
 from typing_extensions import override
 
+from bbj_desktop.core.compiling import CheckedBlock
 from bbj_desktop.ui import theme
 from bbj_desktop.ui.models.answer import AnswerParser, Segment
-from bbj_desktop.ui.text import translate
-from bbj_desktop.ui.widgets.basics import Button, label, row
+from bbj_desktop.ui.widgets.code import LINES, CodeBlock, CompileMark
 
 _MARKDOWN = QTextDocument.MarkdownFeature.MarkdownDialectGitHub | QTextDocument.MarkdownFeature.MarkdownNoHTML
-_COPIED_MS = 1500
 _INDENT = 22  # pixels
-_LINES = QTextBlockFormat()
-_LINES.setLineHeight(130, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)  # percent
 
 
 class Prose(QTextBrowser):
@@ -39,7 +37,7 @@ class Prose(QTextBrowser):
         self.document().setMarkdown(markdown, _MARKDOWN)
         cursor = QTextCursor(self.document())
         cursor.select(QTextCursor.SelectionType.Document)
-        cursor.mergeBlockFormat(_LINES)
+        cursor.mergeBlockFormat(LINES)
         self._fit_height()
 
     @override
@@ -60,85 +58,13 @@ class Prose(QTextBrowser):
         self.setFixedHeight(max(1, math.ceil(self.document().size().height())))
 
 
-class _CodeText(QTextEdit):
-    """Verbatim text as high as its lines; long lines scroll sideways."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setReadOnly(True)
-        self.setProperty("look", "code")
-        self.setLineWrapMode(QTextEdit.LineWrapMode.NoWrap)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.document().setDocumentMargin(0)
-        self.horizontalScrollBar().rangeChanged.connect(self.fit_height)
-
-    def append_text(self, text: str) -> None:
-        cursor = QTextCursor(self.document())
-        cursor.movePosition(QTextCursor.MoveOperation.End)
-        cursor.setBlockFormat(_LINES)
-        cursor.insertText(text)
-        self.fit_height()
-
-    def fit_height(self) -> None:
-        bar = self.horizontalScrollBar()
-        room = bar.sizeHint().height() + theme.XS if bar.maximum() > 0 else 0
-        self.setFixedHeight(math.ceil(self.document().size().height()) + room)
-
-    @override
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self.fit_height()
-
-    @override
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        if abs(event.angleDelta().x()) > abs(event.angleDelta().y()):
-            super().wheelEvent(event)
-        else:
-            event.ignore()
-
-
-class CodeBlock(QFrame):
-    """Code on a sunken ground with its language and a button that copies it."""
-
-    def __init__(self, language: str) -> None:
-        super().__init__()
-        self.setProperty("look", "sunken")
-        self._shown = 0
-        self._code = _CodeText()
-        self._code.setAccessibleName(translate("Answer", "Code"))
-        self._copy = Button(translate("Answer", "Copy"), "link")
-        self._copy.setAccessibleName(translate("Answer", "Copy this code"))
-        self._copy.clicked.connect(self._copy_code)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(theme.M, theme.XS, theme.M, theme.M - 2)
-        layout.setSpacing(theme.XS)
-        layout.addLayout(row(label(language, "small"), None, self._copy))
-        layout.addWidget(self._code)
-
-    def show_text(self, text: str) -> None:
-        """Shows ``text``, which begins with what is shown already: only the rest is added."""
-        shown = text.removesuffix("\n")
-        self._code.append_text(shown[self._shown :])
-        self._shown = len(shown)
-
-    def text(self) -> str:
-        return self._code.toPlainText()
-
-    def _copy_code(self) -> None:
-        QGuiApplication.clipboard().setText(self.text())
-        self._copy.setText(translate("Answer", "Copied"))
-        QTimer.singleShot(_COPIED_MS, self._copy, lambda: self._copy.setText(translate("Answer", "Copy")))
-
-
 class AnswerView(QWidget):
     """Shows an answer as it comes. However fast the pieces arrive, one turn of the event loop draws them once."""
 
     def __init__(self) -> None:
         super().__init__()
         self._parser = AnswerParser()
+        self._pieces: list[str] = []
         self._blocks: list[Prose | CodeBlock] = []
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
@@ -150,7 +76,13 @@ class AnswerView(QWidget):
     def blocks(self) -> tuple[Prose | CodeBlock, ...]:
         return tuple(self._blocks)
 
+    @property
+    def whole(self) -> str:
+        """What has come, as it came."""
+        return "".join(self._pieces)
+
     def append(self, piece: str) -> None:
+        self._pieces.append(piece)
         self._parser.feed(piece)
         self._drawing.start()
 
@@ -161,6 +93,25 @@ class AnswerView(QWidget):
     def text(self) -> str:
         """What has come, without fences."""
         return "\n\n".join(segment.text.rstrip("\n") for segment in self._parser.segments)
+
+    def show_checked(self, checked: Sequence[CheckedBlock]) -> list[CompileMark]:
+        """Puts below each block of BBj what the compiler says of it.
+
+        Args:
+            checked: For each such block that isn't empty, in their order.
+        """
+        asked = [block for block in self.code_blocks if block.is_bbj and block.text().strip()]
+        marks = []
+        for block, found in zip(asked, checked, strict=False):
+            block.show_judgement(found.report.syntax)
+            marks.append(CompileMark(found, alone=len(checked) == 1))
+            marks[-1].setVisible(bool(marks[-1].texts))
+            self._layout.insertWidget(self._layout.indexOf(block) + 1, marks[-1])
+        return marks
+
+    @property
+    def code_blocks(self) -> list[CodeBlock]:
+        return [block for block in self._blocks if isinstance(block, CodeBlock)]
 
     def _draw(self) -> None:
         first = max(0, len(self._blocks) - 1)  # only the last one grows

@@ -260,6 +260,15 @@ class Tag(QLabel):
             self.setAccessibleDescription(explanation)
             self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
 
+    def say(self, text: str, kind: TagKind) -> None:
+        """Shows another text, in the colours of another kind."""
+        self.setText(text)
+        self.setAccessibleName(text)
+        if self.property("kind") != kind:
+            self.setProperty("kind", kind)
+            self.style().unpolish(self)
+            self.style().polish(self)
+
     @override
     def focusInEvent(self, event: QFocusEvent) -> None:
         super().focusInEvent(event)
