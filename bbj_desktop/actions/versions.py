@@ -12,7 +12,7 @@ from bbj_desktop.actions.drifting import find_drift, mend
 from bbj_desktop.actions.serving_bytes import Verified, look_at_files, look_at_served
 from bbj_desktop.core.errors import EngineError, InUseError, NotFoundError, UserInputError
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step, silent
-from bbj_desktop.core.versions import InstalledVersion, Registration, model_name, previous_of
+from bbj_desktop.core.versions import InstalledVersion, Registration, aliases_of, model_name, previous_of
 from bbj_desktop.services.runtime.ollama_drift import Drift
 from bbj_desktop.services.store.rebuilding import Rebuilt
 from bbj_desktop.services.store.store import Store
@@ -61,7 +61,7 @@ def activate(context: Context, text: str, report: Report, cancel: Cancel) -> Ins
 
     Raises:
         NotFoundError: No such version.
-        EngineError: A runtime that knows it can't be reached; then nothing has changed.
+        EngineError: The runtime that would answer can't be reached; then nothing has changed.
     """
     store = context.open_store()
     version = store.find(text)
@@ -80,7 +80,7 @@ def rollback(context: Context, text: str | None, report: Report, cancel: Cancel)
     Raises:
         NotFoundError: There is nothing to go back to.
         UserInputError: Several slots could be meant.
-        EngineError: A runtime that knows the version can't be reached; then nothing has changed.
+        EngineError: The runtime that would answer can't be reached; then nothing has changed.
     """
     store = context.open_store()
     target = _previous(store, text)
@@ -130,15 +130,32 @@ def activate_version(
     context: Context, store: Store, key: str, report: Report = silent, cancel: Cancel | None = None
 ) -> InstalledVersion:
     """The runtimes first, the store last and at once: the store says active only what the runtimes obey. A name in
-    Ollama that somebody changed is put right."""
-    version, _ = mend(context, store, store.get(key), report, cancel or Cancel())
+    Ollama that somebody changed is put right. An Ollama that doesn't run may follow later where the embedded engine
+    answers for the version; what its names mean until then is drift."""
+    version = store.get(key)
+    asleep = version.registration("ollama") if _may_wait(context, version) else None
+    if asleep is None:
+        version, _ = mend(context, store, version, report, cancel or Cancel())
+    else:
+        report(Remark(f"No Ollama answers; when it does again: bbj-desktop repair {key}", "warning"))
     changed = []
     for registration in version.registrations:
-        if registration.runtime == "embedded":  # reads our file; Ollama has its own
-            store.check_file(version)
-        runtime = context.runtime("ollama" if registration.runtime == "ollama" else "embedded")
-        changed.append(registration.model_copy(update={"aliases": runtime.activate(version)}))
+        if registration == asleep:
+            aliases = aliases_of(version.release)  # what they shall mean, for the repair
+        else:
+            if registration.runtime == "embedded":  # reads our file; Ollama has its own
+                store.check_file(version)
+            aliases = context.runtime("ollama" if registration.runtime == "ollama" else "embedded").activate(version)
+        changed.append(registration.model_copy(update={"aliases": aliases}))
     return store.activate(key, changed)
+
+
+def _may_wait(context: Context, version: InstalledVersion) -> bool:
+    """Whether the version answers without the Ollama that knows it, which doesn't run now."""
+    if version.registration("embedded") is None or context.settings.values.runtime == "ollama":
+        return False
+    asleep = context.runtime("ollama").status()
+    return not asleep.available and asleep.version is None and context.runtime("embedded").status().available
 
 
 def remove(context: Context, text: str, report: Report, cancel: Cancel) -> Removed:

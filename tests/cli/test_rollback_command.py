@@ -55,6 +55,36 @@ def test_without_a_version_before_there_is_nothing_to_go_back_to(customer: Call)
     assert "No other version of bbj-coder was active before." in called.err
 
 
+@pytest.fixture
+def in_both(customer: Call, publication: Publication, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Two versions with weights of their own, both known to Ollama and to the embedded engine."""
+    publication.publish("2026.2", quantisations=("Q4_0",), hidden=256, seed=7)
+    for runtime in ("ollama", "embedded"):
+        monkeypatch.setenv("BBJ_DESKTOP_RUNTIME", runtime)
+        for version in ("2026.1", "2026.2"):
+            called = customer("install", "7b-q4_0", "--version", version, "--force")
+            assert called.code == 0, called.err
+    monkeypatch.setenv("BBJ_DESKTOP_RUNTIME", "auto")
+    return customer
+
+
+def test_an_ollama_that_is_gone_follows_later_where_the_embedded_engine_answers(
+    in_both: Call, ollama: FakeOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = ollama.address
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    called = in_both("rollback")
+    assert called.code == 0, called.err
+    assert f"bbj-desktop repair {OLD}" in called.err
+    assert active(in_both) == [OLD]
+    monkeypatch.setenv("OLLAMA_HOST", address)
+    (drift,) = (each for each in in_both("versions", "--json").result["drift"] if each["name"] == "bbj-coder:7b")
+    assert drift["version"] == OLD
+    assert in_both("repair", "2026.1").code == 0
+    assert ollama.models["bbj-coder:7b"] == ollama.models[OLD]
+    assert in_both("versions", "--json").result["drift"] == []
+
+
 def test_an_ollama_that_is_gone_changes_nothing(updated: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
     assert updated("rollback").code == 9
