@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -18,6 +19,18 @@ STREAMED = "stream"
 """The route of versions of which only Ollama has the files, see ``core.routes``."""
 
 
+class PromptCheck(StrEnum):
+    """Whether the prompt that a runtime makes of a conversation was seen to be the training's."""
+
+    EQUAL = "equal"
+    NOT_SHOWN = "not-shown"
+    """The runtime doesn't show its prompts."""
+    NO_EXAMPLE = "no-example"
+    """The release names none: it is for completion, or was published before there were any."""
+    FAILED = "failed"
+    """The engine couldn't be asked, e.g. for lack of memory."""
+
+
 class Registration(BaseModel):
     """How a runtime got to know a version.
 
@@ -28,6 +41,7 @@ class Registration(BaseModel):
         route: How it got there, e.g. ``create``; empty for ``embedded``.
         served_digest: Digest of the weights that the runtime says it serves; None when it doesn't tell.
         verified: Whether we hashed the very bytes that the runtime reads; else they are as named by it.
+        prompt_check: Whether the rendered prompt was compared; None when nobody tried.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -38,6 +52,7 @@ class Registration(BaseModel):
     route: str = ""
     served_digest: str | None = None
     verified: bool = False
+    prompt_check: PromptCheck | None = None
 
 
 class InstalledVersion(BaseModel):

@@ -75,7 +75,7 @@ class FakeOllama:
         own: Digests of the blobs that it wrote itself.
         partials: What has arrived of unfinished pulls.
         written_bytes: Of blobs, into its store.
-        rendered: What ``_debug_render_only`` shows instead of ChatML.
+        rendered: What ``_debug_render_only`` shows instead of the prompt.
         vram_share: How much of a model lies in graphics memory.
         on_hang: Called when it says nothing any more.
         busy: Requests that are being answered.

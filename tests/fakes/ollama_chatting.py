@@ -6,7 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from jinja2 import TemplateError
+
+from bbj_desktop.core.go_syntax import NotCheckableError
 from tests.fakes.ollama_registering import RegisteringHandler
+from tests.fakes.ollama_rendering import render_prompt
 
 _NOW = "2026-01-01T00:00:00Z"
 
@@ -32,7 +36,7 @@ class ChattingHandler(RegisteringHandler):
             return self.unknown(name)
         self.fake.loaded.add(name)
         if body.get("_debug_render_only") and self.fake.rewrites:  # ollama.md:48 `shows the rendered prompt`
-            return self.json(200, {"model": name, "_debug_info": {"rendered_template": self._rendered(body)}})
+            return self._show_prompt(body)
         words = sum(len(message["content"].split()) for message in body["messages"])
         # ollama.md:53 `4096 without VRAM`, and `truncate:false` refuses instead of cutting
         if words > options.get("num_ctx", 4096) and body.get("truncate") is False:
@@ -76,16 +80,13 @@ class ChattingHandler(RegisteringHandler):
         self.stream([*lines, last])
         return None
 
-    def _rendered(self, body: dict[str, Any]) -> str:
-        """ChatML, whatever the template: Go's templates aren't known here."""
-        if self.fake.rendered is not None:
-            return self.fake.rendered
-        messages = list(body["messages"])
-        system = self.fake.models[body["model"]].system
-        if system and messages[0]["role"] != "system":
-            messages.insert(0, {"role": "system", "content": system})
-        turns = [f"<|im_start|>{each['role']}\n{each['content']}<|im_end|>\n" for each in messages]
-        return "".join(turns) + "<|im_start|>assistant\n"
+    def _show_prompt(self, body: dict[str, Any]) -> None:
+        model = self.fake.models[body["model"]]
+        try:
+            prompt = self.fake.rendered or render_prompt(model, self.fake.blobs[model.blob], body["messages"])
+        except (NotCheckableError, TemplateError) as error:
+            return self.json(500, {"error": f"template: {error}"})
+        return self.json(200, {"model": body["model"], "_debug_info": {"rendered_template": prompt}})
 
     def _too_long(self, words: int, context: int) -> str:
         if not self.fake.rewrites:  # ollama.md:53 `in new versions`

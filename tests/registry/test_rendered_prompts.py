@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bbj_desktop.core.budget import chatml
+from bbj_desktop.core.differing import first_difference
 from bbj_desktop.core.errors import PublishError
 from bbj_desktop.core.progress import Remark
 from bbj_desktop.core.release import Release
-from bbj_desktop.services.registry.rendering import CONVERSATION, SYSTEM, first_difference
+from bbj_desktop.services.registry.rendering import CONVERSATION, SYSTEM
 from tests.fakes.gguf import CHATML, tiny_gguf
 from tests.fakes.makers import Makers
 from tests.fakes.published import GO_CHAT

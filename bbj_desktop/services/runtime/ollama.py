@@ -25,7 +25,7 @@ from bbj_desktop.core.errors import (
 )
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.routes import Route, RouteDecision, choose_route, rewrites
-from bbj_desktop.core.versions import InstalledVersion, Registration, aliases_of
+from bbj_desktop.core.versions import InstalledVersion, PromptCheck, Registration, aliases_of
 from bbj_desktop.services.runtime.answers import ChatLine, read_answer
 from bbj_desktop.services.runtime.base import RunningModel
 from bbj_desktop.services.runtime.ollama_address import DEFAULT_ADDRESS, is_local, parse_ollama_host
@@ -287,14 +287,14 @@ class OllamaRuntime:
         verified = signed and self._bytes_are_right(version, report, cancel)
         if served is not None and not signed:
             report(Remark(f"Ollama rewrote the file of {version.key}: it serves {served}."))
-        if self._ask_first:
-            self._try(version, report, cancel)
+        prompt_check = self._try(version, report, cancel) if self._ask_first else None
         return Registration(
             runtime="ollama",
             tag=version.key,
             route=route.value if route is not None else "found",
             served_digest=served,
             verified=verified,
+            prompt_check=prompt_check,
         )
 
     def _bytes_are_right(self, version: InstalledVersion, report: Report, cancel: Cancel) -> bool:
@@ -312,7 +312,7 @@ class OllamaRuntime:
             )
         return all(said)
 
-    def _try(self, version: InstalledVersion, report: Report, cancel: Cancel) -> None:
+    def _try(self, version: InstalledVersion, report: Report, cancel: Cancel) -> PromptCheck:
         """Renders the release's example and asks a first question.
 
         Raises:
@@ -321,7 +321,7 @@ class OllamaRuntime:
         """
         report(Step("try", f"Asking {version.key} a first question"))
         try:
-            self._taker().check_rendering(version, cancel)
+            checked = self._taker().check_rendering(version, report, cancel)
         except EngineMismatchError:
             self._api.delete(version.key)
             raise
@@ -329,6 +329,7 @@ class OllamaRuntime:
         for _ in self.chat(version, question, cancel):
             cancel.check()
         cancel.check()
+        return checked
 
     def _as_registered(self, version: InstalledVersion) -> str | None:
         """The digest served under the version's tag, if everything there is as it should be."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bbj_desktop.core.errors import EngineMismatchError, EngineRefusedError, StoreAccessError
+from bbj_desktop.core.errors import EngineRefusedError, StoreAccessError
 from bbj_desktop.core.progress import Cancel, Report, Step
 from bbj_desktop.core.release import FileReference
 from bbj_desktop.core.routes import Route
-from bbj_desktop.core.versions import InstalledVersion
+from bbj_desktop.core.versions import InstalledVersion, PromptCheck
 from bbj_desktop.services.meter import Meter
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
 from bbj_desktop.services.runtime.ollama_link import OllamaFolder, RouteRefusedError
 from bbj_desktop.services.runtime.ollama_loopback import Blob
 from bbj_desktop.services.runtime.ollama_pull import FileBlob, pull
 from bbj_desktop.services.runtime.ollama_release import creation_of, rendering_of
+from bbj_desktop.services.runtime.rendering import compare_prompt
 from bbj_desktop.services.store.checking import digest_of_file
 
 
@@ -97,25 +98,14 @@ class RouteTaker:
         except StoreAccessError:
             return None
 
-    def check_rendering(self, version: InstalledVersion, cancel: Cancel) -> bool | None:
+    def check_rendering(self, version: InstalledVersion, report: Report, cancel: Cancel) -> PromptCheck:
         """Compares the prompt that Ollama renders with the one that the release was trained with.
-
-        Returns:
-            True when they are equal; None when the release names none, or this Ollama doesn't show it.
 
         Raises:
             EngineMismatchError: They differ.
         """
-        expected = version.release.prompt.rendering
-        if expected is None:
-            return None
-        rendered = self._api.render(rendering_of(version, expected), cancel)
-        if rendered is None:
-            return None
-        if rendered != expected.prompt:
-            raise EngineMismatchError(
-                f"Ollama makes another prompt of a conversation than {version.key} was trained with: "
-                f"{rendered[:200]!r} instead of {expected.prompt[:200]!r}.",
-                hint="Update Ollama and try again, or use the embedded engine.",
-            )
-        return True
+        example = version.release.prompt.rendering
+        if example is None:
+            return PromptCheck.NO_EXAMPLE
+        rendered = self._api.render(rendering_of(version, example), cancel)
+        return compare_prompt(version, rendered, "Ollama" if rendered is not None else "This Ollama", report)
