@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 
 from bbj_desktop import __version__
 from bbj_desktop.actions.paths import Paths
-from bbj_desktop.core.errors import EngineMissingError
 from bbj_desktop.core.network import Network
 from bbj_desktop.core.settings import ResolvedSettings
 
@@ -167,23 +166,6 @@ class Context:
         wanted = self.settings.values.runtime
         names: tuple[RuntimeName, ...] = ("ollama", "embedded") if wanted == "auto" else (wanted,)
         return tuple(self.runtime(name) for name in names)
-
-    def available_runtime(self) -> Runtime:
-        """The first allowed runtime that can be used now.
-
-        Raises:
-            EngineMissingError: None can; says why for each.
-        """
-        reasons = []
-        for runtime in self.runtimes():
-            status = runtime.status()
-            if status.available:
-                return runtime
-            reasons.append(status.reason)
-        raise EngineMissingError(
-            "Nothing here can run a model: " + " ".join(reasons),
-            hint="bbj-desktop doctor shows what to do.",
-        )
 
     def profile(self) -> HardwareProfile:
         """Looks at this machine. Never fails: what can't be seen becomes a note in the profile."""

@@ -13,12 +13,10 @@ from bbj_desktop.actions.context import Context
 from bbj_desktop.core.chunks import MAX_FILE_BYTES
 from bbj_desktop.core.errors import FormatError, PublishError
 from bbj_desktop.core.progress import Cancel, Report
-from bbj_desktop.core.release import Extra, Release, Role, TierTable
+from bbj_desktop.core.release import Release, Role, TierTable
 from bbj_desktop.core.tiers import load_tiers
-from bbj_desktop.services.registry import extras as writer_of_extras
 from bbj_desktop.services.registry import publish as writer
 from bbj_desktop.services.registry.changes import changes_of
-from bbj_desktop.services.registry.extras import ExtraDraft
 from bbj_desktop.services.registry.findings import RoleLife, StageView, Verified
 from bbj_desktop.services.registry.keys import KeyFolder, read_public_key
 from bbj_desktop.services.registry.lifetimes import lives_of
@@ -328,51 +326,6 @@ def publish_stage(
         PublishError: Signatures or files are missing, or something was published meanwhile.
     """
     return writer.publish_staged(folder, keys, passphrase, stage, clock_is_right=clock_is_right)
-
-
-def add_extra(
-    folder: Path,
-    keys: Path,
-    passphrase: str,
-    draft: ExtraDraft,
-    channel: str,
-    report: Report,
-    cancel: Cancel,
-    *,
-    max_file_bytes: int = MAX_FILE_BYTES,
-    terms: Terms = AT_ONCE,
-) -> Extra:
-    """Signs an installer or an extension into a channel's catalogue.
-
-    Args:
-        folder: The registry.
-        keys: The folder of its keys.
-        passphrase: Of the keys.
-        draft: The file and what it is.
-        channel: E.g. ``stable``.
-        report: Told the bytes that are hashed.
-        cancel: Obeyed; nothing is visible before the end.
-        max_file_bytes: A longer file is split.
-        terms: How it is signed.
-
-    Raises:
-        NotFoundError: There is no registry, or no such channel.
-        PublishError: It can't be used, this version has other content, or keys are missing.
-        Cancelled: By ``cancel``.
-    """
-    return writer_of_extras.add_extra(
-        folder, keys, passphrase, draft, channel, report, cancel, max_file_bytes=max_file_bytes, terms=terms
-    )
-
-
-def remove_extra(folder: Path, keys: Path, passphrase: str, key: str, channel: str, *, terms: Terms = AT_ONCE) -> Extra:
-    """Takes an extra out of a channel's catalogue. Raises NotFoundError or PublishError."""
-    return writer_of_extras.remove_extra(folder, keys, passphrase, key, channel, terms=terms)
-
-
-def list_extras(folder: Path, channel: str) -> tuple[Extra, ...]:
-    """What a registry's folder offers besides models. Raises as ``lives``, and NotFoundError without such a channel."""
-    return writer_of_extras.list_extras(folder, channel)
 
 
 def lives(folder: Path, now: datetime) -> tuple[RoleLife, ...]:

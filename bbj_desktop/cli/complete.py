@@ -20,7 +20,6 @@ from bbj_desktop.core.chat import ChatEvent, Delta, Finished, Statistics
 from bbj_desktop.core.errors import Cancelled, EngineCrashedError, UserInputError
 from bbj_desktop.core.fim import Gap
 
-CURSOR = "<CURSOR>"
 _MAX_BYTES = 32 * 2**20  # of a source file; more is no source file
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from bbj_desktop.actions import extras as actions
-from bbj_desktop.actions import publishing
 from bbj_desktop.cli.results.extras import ExtrasFetchResult, ExtrasListResult
 from bbj_desktop.cli.results.publishing import RegistryExtraResult
 from bbj_desktop.cli.screen import Screen
@@ -13,6 +12,7 @@ from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.cli.signing import keys_of, passphrase_of, place, show_stage, stage_of, terms_of
 from bbj_desktop.cli.trusting import with_registry
 from bbj_desktop.core.units import format_bytes, parse_size
+from bbj_desktop.services.registry import extras as makers
 from bbj_desktop.services.registry.extras import ExtraDraft
 
 
@@ -70,7 +70,7 @@ def add(session: Session) -> Outcome:
         note=arguments.note,
     )
     folder, keys, terms = place(arguments.folder), keys_of(session), terms_of(session)
-    job = partial(publishing.add_extra, folder, keys, passphrase_of(session), draft, arguments.to)
+    job = partial(makers.add_extra, folder, keys, passphrase_of(session), draft, arguments.to)
     longest = parse_size(arguments.max_file_size)
     extra = session.work(partial(job, max_file_bytes=longest, terms=terms))
     result = RegistryExtraResult(channel=arguments.to, extra=extra, stage=stage_of(terms))
@@ -83,7 +83,7 @@ def remove(session: Session) -> Outcome:
     folder, keys, terms = place(arguments.folder), keys_of(session), terms_of(session)
     if terms.stage is None:
         session.confirm(f"Remove {arguments.key} from {arguments.to}?")
-    job = partial(publishing.remove_extra, folder, keys, passphrase_of(session), arguments.key, arguments.to)
+    job = partial(makers.remove_extra, folder, keys, passphrase_of(session), arguments.key, arguments.to)
     extra = session.work(lambda _report, _cancel: job(terms=terms))
     result = RegistryExtraResult(channel=arguments.to, extra=extra, stage=stage_of(terms))
     return Outcome(result, lambda screen: _show_signed(screen, result, f"{extra.key} is no longer in {arguments.to}."))
@@ -99,6 +99,6 @@ def _show_signed(screen: Screen, result: RegistryExtraResult, done: str) -> None
 def list_signed(session: Session) -> Outcome:
     """The extras of a registry's folder."""
     arguments = session.arguments
-    found = publishing.list_extras(place(arguments.folder), arguments.to)
+    found = makers.list_extras(place(arguments.folder), arguments.to)
     result = ExtrasListResult(channel=arguments.to, extras=found)
     return Outcome(result, lambda screen: _show_list(screen, result, ""))

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from bbj_desktop.cli.progress import Bars
 
 JSON_FORMAT = 1
-MIN_WIDTH = 40
 
 
 class Screen:

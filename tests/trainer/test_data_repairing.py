@@ -139,6 +139,15 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
         read_version(tmp_path)
 
 
+def test_a_newer_programs_version_isnt_repaired(spoiled: Path, tmp_path: Path) -> None:
+    repair_data([spoiled], tmp_path / "1", nothing)
+    said = (tmp_path / "1" / "dataset-version.json").read_text()
+    (tmp_path / "1" / "dataset-version.json").write_text(said.replace('"format": 1', '"format": 2'))
+    with pytest.raises(TooNewError):
+        repair_data([tmp_path / "1"], tmp_path / "2", nothing)
+    assert not (tmp_path / "2").exists()
+
+
 def test_the_oldest_version_is_read(tmp_path: Path) -> None:
     text = '{"format":1,"kind":"bbj-training-version","fingerprint":"a","parent":"b","examples":1,"changes":{"crlf":1}}'
     (tmp_path / "dataset-version.json").write_text(text)

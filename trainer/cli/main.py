@@ -12,7 +12,6 @@ from bbj_desktop.core.errors import BBjDesktopError, Cancelled
 from trainer.cli.parser import parse
 from trainer.cli.screen import Outcome, Screen
 
-EXIT_FOUND = 1
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 EXIT_BROKEN_PIPE = 141  # as a shell reports SIGPIPE
 

@@ -110,11 +110,14 @@ def repair_data(
     Raises:
         UserInputError: The folder isn't empty.
         NotFoundError: A path isn't there.
-        FormatError: The labels can't be read.
+        FormatError: The labels can't be read, or what a version of data says about itself; TooNewError included.
         StoreAccessError: It can't be written.
     """
     _check_empty(target)
     sources = list(paths)
+    for path in sources:
+        if (path / VERSION_FILE).is_file():
+            read_version(path)  # what a newer program wrote, an older one would rewrite without what it doesn't know
     with _work_folder(target) as work, _changes_file(work) as changes:
         first = _Pass(found, drop_system_prompt=drop_system_prompt, changes=changes)
         for _ in first.over(sources, labels):

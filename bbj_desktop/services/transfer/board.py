@@ -99,10 +99,6 @@ class Board:
         with self._changed:
             self._changed.wait(seconds)
 
-    def is_verified(self, number: int) -> bool:
-        with self._changed:
-            return number in self._verified
-
     @property
     def ranges(self) -> bool:
         with self._changed:
