@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
-from bbj_desktop.actions import machine, recommending
+from bbj_desktop.actions import explaining, machine, recommending
 from bbj_desktop.actions.recommending import Recommended
 from bbj_desktop.cli.describe import ROLE_NAMES, candidate_table, machine_line, show_candidate, show_reasons
 from bbj_desktop.cli.results.recommending import CandidateView, RecommendResult, RoleView
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.cli.trusting import with_registry
+from bbj_desktop.core.explaining import Explained
 from bbj_desktop.core.recommendation import Wishes
 from bbj_desktop.core.release import Role
 
@@ -33,6 +35,8 @@ def recommend(session: Session) -> Outcome:
         ),
     )
     result = _result(found, session.settings.values.channel)
+    if arguments.explain:
+        result = _explained(session, found, result, here=profile is None)
     return Outcome(result, lambda screen: _show(screen, result, every=arguments.all, here=not arguments.profile))
 
 
@@ -71,6 +75,14 @@ def _result(found: Recommended, channel: str) -> RecommendResult:
     )
 
 
+def _explained(session: Session, found: Recommended, result: RecommendResult, *, here: bool) -> RecommendResult:
+    """``here``: it is this machine, whose engines can be asked for the way into them."""
+    wishes = wishes_of(session)
+    ways = explaining.explain(session.context, found, wishes, here=here)
+    roles = tuple(role.model_copy(update={"explanation": ways.get(role.role, ())}) for role in result.roles)
+    return result.model_copy(update={"roles": roles})
+
+
 def _show(screen: Screen, result: RecommendResult, *, every: bool, here: bool) -> None:
     """``here``: it is this machine's, so that it can be installed."""
     screen.line(f"Machine: {machine_line(result.profile)}")
@@ -85,10 +97,20 @@ def _show(screen: Screen, result: RecommendResult, *, every: bool, here: bool) -
             show_reasons(screen, role.reasons)
         else:
             show_candidate(screen, role.choice, name)
+            _show_way(screen, role.explanation)
     _show_others(screen, result, every=every)
     if here and any(role.choice for role in result.roles):
         screen.line()
         screen.line("Install it: bbj-desktop install")
+
+
+def _show_way(screen: Screen, explanation: Sequence[Explained]) -> None:
+    """What each step rests on stands in front of it."""
+    if explanation:
+        screen.line()
+        screen.line("  The way to it", "bold")
+    for each in explanation:
+        screen.line(f"  {each.about.capitalize()} ({each.basis.value}): {each.text}")
 
 
 def _show_others(screen: Screen, result: RecommendResult, *, every: bool) -> None:

@@ -33,6 +33,8 @@ LEAST_PREFILL_TOKENS = 32
 BUSY_SHARE = 0.5
 """Of what the faster answers reached. Slower ones came while the machine was busy with something else, or slept: that
 makes answers slower, nothing makes them faster."""
+BELIEVED = 3
+"""So many answers are believed even where they were far slower than expected."""
 LOADS = 5
 """The latest loads that count for how much graphics memory can be had: other programs come and go."""
 SAME_SHARE = 0.15
@@ -208,12 +210,32 @@ def _quartiles(values: Sequence[float]) -> Sequence[float]:
 def correction_from(measurements: Sequence[Measurement]) -> Correction | None:
     """Of one engine on one machine; None when predictions were right, or nothing is known. That less was taken than
     predicted isn't credited: pages that weren't touched yet aren't counted, but will be needed."""
+    taken = taken_from(measurements)
+    if taken is None or taken.share < LEAST_CORRECTION:
+        return None
+    return Correction(factor=min(taken.share, MOST_CORRECTION), measured=taken.share, count=taken.count)
+
+
+class Taken(BaseModel):
+    """What models took of memory on a machine, beside what they were predicted to.
+
+    Attributes:
+        share: Of the prediction, in the middle of all measurements.
+        count: Of measurements.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    share: float
+    count: int
+
+
+def taken_from(measurements: Sequence[Measurement]) -> Taken | None:
+    """Of one engine on one machine; None when nobody looked."""
     ratios = [
         each.used_bytes / each.predicted_bytes for each in measurements if each.predicted_bytes and each.used_bytes
     ][-KEPT:]
-    if not ratios or median(ratios) < LEAST_CORRECTION:
-        return None
-    return Correction(factor=min(median(ratios), MOST_CORRECTION), measured=median(ratios), count=len(ratios))
+    return Taken(share=median(ratios), count=len(ratios)) if ratios else None
 
 
 class GraphicsRoom(BaseModel):
@@ -264,10 +286,16 @@ class Learned:
         return speed_from([each for each in found if fit is None or each.lies_as(fit, layers)])
 
     def correction(self, engine: EngineName, variant: Variant) -> Correction | None:
-        """By this variant's own loads where there are any, else by those of others."""
+        return correction_from(self._loads_like(engine, variant))
+
+    def taken(self, engine: EngineName, variant: Variant) -> Taken | None:
+        return taken_from(self._loads_like(engine, variant))
+
+    def _loads_like(self, engine: EngineName, variant: Variant) -> list[Measurement]:
+        """This variant's own loads where there are any, else those of others."""
         found = self._loads(engine)
         own = [each for each in found if each.digest == variant.own_file.digest]
-        return correction_from(own or found)
+        return own or found
 
     def graphics_room(self, engine: EngineName) -> GraphicsRoom | None:
         return graphics_room_from(self._loads(engine))

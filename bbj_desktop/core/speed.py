@@ -7,7 +7,7 @@ Decoding is bound by memory bandwidth: every token reads all weights and the KV 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bbj_desktop.core.documents import parse_document
 from bbj_desktop.core.fit import Graph, kv_bytes, loaded
 from bbj_desktop.core.hardware import Gpu, GpuKind, HardwareProfile
-from bbj_desktop.core.measuring import MeasuredSpeed
+from bbj_desktop.core.measuring import BELIEVED, BUSY_SHARE, MeasuredSpeed
 from bbj_desktop.core.recommendation import Expectation, Fit
 from bbj_desktop.core.release import Variant
 
@@ -113,11 +113,13 @@ class Speed:
         tokens_per_s: Decode speed, low and high.
         prefill_tokens_per_s: Prefill speed, low and high.
         basis: Where the numbers come from.
+        measured: The decode speed was measured on this machine.
     """
 
     tokens_per_s: Range
     prefill_tokens_per_s: Range
     basis: str
+    measured: bool = False
 
     @property
     def typical_tokens_per_s(self) -> float:
@@ -134,6 +136,7 @@ class Speed:
             tokens_per_s=(round(self.tokens_per_s[0], 1), round(self.tokens_per_s[1], 1)),
             ttft_2000_s=(round(low, 1), round(high, 1)),
             basis=self.basis,
+            measured=self.measured,
         )
 
 
@@ -229,12 +232,19 @@ def usable_cores(profile: HardwareProfile) -> float:
 
 
 def measured_speed(estimated: Speed, measured: MeasuredSpeed | None) -> Speed:
-    """The measured speed where there is one; its prefill stays estimated where no engine told it."""
+    """The measured speed where there is one; its prefill stays estimated where no engine told it.
+
+    Very few answers that were far slower than expected aren't believed yet: the machine may have been busy.
+    """
     if measured is None:
         return estimated
+    if measured.count < BELIEVED and measured.tokens_per_s < BUSY_SHARE * estimated.tokens_per_s[0]:
+        doubt = f"{measured.text}: so few and so slow that the machine may have been busy"
+        return replace(estimated, basis=f"{estimated.basis}; {doubt}")
     prefill = measured.prefill_tokens_per_s
     return Speed(
         (measured.low, measured.high),
         estimated.prefill_tokens_per_s if prefill is None else (prefill, prefill),
         measured.text,
+        measured=True,
     )

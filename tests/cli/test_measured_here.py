@@ -48,6 +48,20 @@ def test_the_next_recommendation_shows_what_was_measured(installed: Call, ollama
     assert ", n=1" in shown
 
 
+def test_the_whole_way_is_told_on_request_only(installed: Call, ollama: FakeOllama) -> None:
+    ollama.answer = ANSWER
+    for _ in range(3):
+        installed("ask", "What is BBj?")
+    assert "The way to it" not in installed("recommend").out
+    shown = installed("recommend", "--explain").out
+    assert f"Engine (set): Ollama {ollama.version}, as asked for." in shown
+    assert "\n  Route (found): " in shown
+    assert "\n  Speed (measured): 20 tokens a second: the middle half of 3 answers" in shown
+    role = installed("recommend", "--explain", "--json").result["roles"][0]
+    assert [step["about"] for step in role["explanation"]][:2] == ["engine", "route"]
+    assert installed("recommend", "--json").result["roles"][0]["explanation"] == []
+
+
 def test_the_versions_show_it_too(installed: Call, ollama: FakeOllama) -> None:
     assert installed("versions", "--json").result["versions"][0]["measured"] is None
     ollama.answer = ANSWER

@@ -17,6 +17,9 @@ def declare_machine(commands: Commands) -> None:
     recommend.add_argument(
         "--concurrency", type=number(int, 1, 64), default=1, metavar="N", help="conversations at once (default 1)"
     )
+    recommend.add_argument(
+        "--explain", action="store_true", help="show the whole way to it: engine, route, context, memory, speed"
+    )
     recommend.add_argument("--all", action="store_true", help="show every variant that is offered")
     add_choice(recommend)
 

@@ -7,6 +7,7 @@ from typing import Self
 from bbj_desktop.cli.results.base import ResultModel
 from bbj_desktop.cli.results.views import ReleaseView
 from bbj_desktop.core.engines import RuntimeStatus
+from bbj_desktop.core.explaining import Explained
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.recommendation import Candidate, Reason
 from bbj_desktop.core.release import Role, Tier
@@ -69,12 +70,14 @@ class RoleView(ResultModel):
     choice: The recommended variant, or null.
     reasons: Why this one, or why none.
     others: Every other variant offered for the role, best first.
+    explanation: With ``--explain``, the way to the choice, step by step.
     """
 
     role: Role
     choice: CandidateView | None
     reasons: tuple[Reason, ...]
     others: tuple[CandidateView, ...]
+    explanation: tuple[Explained, ...] = ()
 
 
 class RecommendResult(ResultModel):
