@@ -55,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=Formatter,
+        allow_abbrev=False,  # else demo --ollama is one too short of --ollama-host, --ollama-profile …
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     parser.set_defaults(run="", command="")

@@ -537,5 +537,6 @@ def _number(setting: Setting, number: float | None) -> float:
     low, high = setting.limits
     if number is None or not low <= number <= high:
         whole = "a whole number" if setting.kind == "count" else "a number"
-        raise ValueError(f"{whole} of {setting.unit} between {low:,g} and {high:,.10g}")
+        what = "a port" if setting.unit == "port" else f"{whole} of {setting.unit}"
+        raise ValueError(f"{what} between {low:,g} and {high:,.10g}")
     return number

@@ -12,6 +12,7 @@ import pytest
 
 from bbj_desktop import __version__
 from bbj_desktop.cli.parser import build_parser, given_flags
+from bbj_desktop.core.errors import UserInputError
 from bbj_desktop.core.settings import SETTINGS
 from tests.cli.conftest import PROGRAM, Call
 
@@ -68,6 +69,17 @@ def test_every_setting_has_a_flag_on_every_command() -> None:
 )
 def test_a_setting_may_stand_before_or_after_the_command(arguments: list[str]) -> None:
     assert given_flags(build_parser().parse_args(arguments)) == {"channel": "beta"}
+
+
+def test_no_option_of_a_command_is_taken_for_the_beginning_of_a_setting() -> None:
+    whole, ambiguous = build_parser(), []
+    for parser in every_command():
+        for option in parser._option_string_actions.keys() - {"--help", "-h"}:
+            try:
+                whole.parse_args([*parser.prog.split()[1:], option])
+            except UserInputError as error:  # mostly its value is missing
+                ambiguous += [error.message] if "mbiguous" in error.message else []
+    assert ambiguous == []
 
 
 def test_a_mistyped_command_is_answered_with_the_nearest_one(call: Call) -> None:
