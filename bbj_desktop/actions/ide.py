@@ -12,7 +12,7 @@ from bbj_desktop.actions.connected import connected_versions
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.gateway import gateway_access, gateway_status
 from bbj_desktop.core.continue_config import ContinueModel, merge
-from bbj_desktop.core.errors import NotFoundError
+from bbj_desktop.core.errors import FormatError, NotFoundError
 from bbj_desktop.core.fim import fim_template
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.release import Role
@@ -71,6 +71,7 @@ class ConfigChange(BaseModel):
         path: Continue's file.
         before: Its text; empty when it isn't there.
         after: Its text with our models.
+        replaces: A ``config.json`` of older versions of Continue, which isn't read any more once ``path`` is there.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -78,6 +79,7 @@ class ConfigChange(BaseModel):
     path: Path
     before: str
     after: str
+    replaces: Path | None = None
 
 
 def continue_file() -> Path:
@@ -145,11 +147,21 @@ def plan_continue(models: tuple[IdeModel, ...], path: Path, key: str | None) -> 
         key: For the gateway.
 
     Raises:
-        FormatError: The file isn't Continue's.
+        FormatError: The file isn't Continue's, or is one of its older versions'.
         StoreAccessError: It can't be read.
     """
+    if path.suffix.lower() == ".json":
+        raise FormatError(
+            f"{path} is of an older version of Continue.", hint="Name a config.yaml, which Continue reads today."
+        )
     before = keeping.read(path)
-    return ConfigChange(path=path, before=before, after=merge(before, [model.entry(key) for model in models]))
+    older = path.with_name("config.json")
+    return ConfigChange(
+        path=path,
+        before=before,
+        after=merge(before, [model.entry(key) for model in models]),
+        replaces=older if not path.exists() and older.is_file() else None,
+    )
 
 
 def apply_continue(context: Context, planned: ConfigChange) -> keeping.Change:

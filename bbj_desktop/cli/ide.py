@@ -51,6 +51,11 @@ def apply(session: Session) -> Outcome:
         return Outcome(result, lambda screen: _show_change(screen, result))
     if not session.screen.json:
         session.screen.message(difference.rstrip())
+    if planned.replaces:
+        session.screen.message(
+            f"Continue won't read {planned.replaces} any more once {planned.path.name} is there: move its models over.",
+            "yellow",
+        )
     session.confirm_if_interactive(f"Write {planned.path}?")
     done = apply_continue(session.context, planned)
     _hint_at_gateway(session)

@@ -17,6 +17,7 @@ from bbj_desktop.core.errors import FormatError
 
 _NEVER_FOLD = 2**16  # columns
 _ITEM = re.compile(r"^\s*-\s", re.MULTILINE)
+_COMMENTS_ONLY = re.compile(r"(?:[ \t]*+(?:#[^\n]*)?(?:\n|$))*+")
 _INDENT, _OFFSET = 4, 2
 """Of lists in Continue's own examples: the dash two columns in, its text two more."""
 
@@ -69,12 +70,62 @@ def merge(text: str, models: Sequence[ContinueModel]) -> str:
     Raises:
         FormatError: It isn't YAML, or not a configuration of Continue.
     """
+    bom = "\ufeff" if text.startswith("\ufeff") else ""
     newline = "\r\n" if "\r\n" in text else "\n"
+    text = text.removeprefix(bom).replace("\r\n", "\n")
+    if _COMMENTS_ONLY.fullmatch(text) and text.strip():
+        _loaded(f"{text}\nname: x")  # refuses what no YAML may hold
+        return bom + (text.rstrip("\n") + "\n\n" + merge("", models)).replace("\n", newline)
     document, indent, offset = _loaded(text)
     entries = _entries(document)
-    for model in models:
-        _put(entries, model.fields())
-    return _dumped(document, indent, offset).replace("\n", newline)
+    before = len(entries)
+    kept = [_put(entries, model.fields()) for model in models]
+    added = entries[before:]
+    after = _with_appended(text, document, added, (indent, offset)) if text and all(kept) else None
+    return bom + (after or _dumped(document, indent, offset)).replace("\n", newline)
+
+
+def _with_appended(text: str, document: CommentedMap, added: Sequence[Any], style: tuple[int, int]) -> str | None:
+    """The text with more entries and not another letter changed; None where that can't be done.
+
+    Writing the whole document anew keeps its comments and its order, but lists that are indented in two ways, ``~`` and
+    ``---`` would become what the writer is used to.
+    """
+    if not added:
+        return text
+    lines = text.rstrip("\n").split("\n")
+    written = _dumped(CommentedMap({"models": list(added)}), *style).rstrip("\n").split("\n")
+    entries = document["models"]
+    if len(entries) == len(added):
+        result = [*lines, *written] if "models:" not in text else None
+    else:
+        result = _after_last(lines, entries.lc.item(len(entries) - len(added) - 1), written[1:], style[1])
+    joined = "\n".join(result) + "\n" if result else ""
+    try:
+        return joined if _yaml().load(joined) == document else None
+    except YAMLError:
+        return None
+
+
+def _after_last(lines: list[str], place: tuple[int, int], written: list[str], offset: int) -> list[str] | None:
+    """Puts lines below the last entry of a list, and below what is indented with it.
+
+    Args:
+        place: Line and column of that entry's text, behind its dash.
+        written: Entries whose dashes stand in the column ``offset``.
+    """
+    row, column = place
+    dash = lines[row].rfind("-", 0, column)
+    if dash < 0 or lines[row][:dash].strip():
+        return None
+    end = row
+    for number in range(row + 1, len(lines)):
+        line = lines[number]
+        if line.strip() and len(line) - len(line.lstrip(" ")) <= dash:
+            break
+        end = number if line.strip() else end
+    shifted = [" " * dash + line[offset:] for line in written]
+    return [*lines[: end + 1], *shifted, *lines[end + 1 :]]
 
 
 def _loaded(text: str) -> tuple[CommentedMap, int, int]:
@@ -106,21 +157,25 @@ def _entries(document: CommentedMap) -> CommentedSeq:
     return entries
 
 
-def _put(entries: CommentedSeq, fields: dict[str, Any]) -> None:
+def _put(entries: CommentedSeq, fields: dict[str, Any]) -> bool:
+    """Adds an entry or brings it up to date; tells whether what was there is as it was."""
     for entry in entries:
         if isinstance(entry, CommentedMap) and entry.get("name") == fields["name"]:
-            _update(entry, fields)
-            return
+            return _update(entry, fields)
     entries.append(CommentedMap(fields))
+    return True
 
 
-def _update(entry: CommentedMap, fields: dict[str, Any]) -> None:
+def _update(entry: CommentedMap, fields: dict[str, Any]) -> bool:
+    same = True
     for name, value in fields.items():
         inner = entry.get(name)
         if isinstance(inner, CommentedMap) and isinstance(value, dict):
-            _update(inner, value)
+            same = _update(inner, value) and same
         elif inner != value:
             entry[name] = value
+            same = False
+    return same
 
 
 def _dumped(document: CommentedMap, indent: int, offset: int) -> str:

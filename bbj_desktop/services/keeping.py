@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+import stat
 from datetime import datetime
 from pathlib import Path
 
@@ -58,9 +59,11 @@ def change(path: Path, before: str, after: str, memory: Path, now: datetime) -> 
 
     Raises:
         InUseError: Somebody changed the file meanwhile.
-        StoreAccessError: It can't be written; it is as it was.
+        StoreAccessError: It can't be written, or its owner made it read-only; it is as it was.
     """
     path = path.resolve()
+    if _read_only(path):  # renaming another file over it would work all the same
+        raise StoreAccessError(f"{path} is read-only.", hint="Make it writable if it may be changed; it is as it was.")
     if read(path) != before:
         raise InUseError(f"{path} was changed by somebody else just now.", hint="Look at it and try again.")
     backup = path.with_name(f"{path.name}.{now:%Y%m%d-%H%M%S-%f}.bak") if path.exists() else None
@@ -113,6 +116,15 @@ def _remembered(memory: Path) -> Change:
         return Change.model_validate_json(memory.read_bytes())
     except (FileNotFoundError, ValidationError) as error:
         raise NotFoundError("There is no change of ours to undo.") from error
+    except OSError as error:
+        raise StoreAccessError(f"{memory} can't be read: {error.strerror or error}.") from error
+
+
+def _read_only(path: Path) -> bool:
+    try:
+        return not path.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
+    except OSError:  # it isn't there, or can't be looked at: writing will tell
+        return False
 
 
 def _digest(text: str) -> str:
@@ -124,9 +136,9 @@ def _write(path: Path, text: str, like: Path | None = None) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with draft.open("xb") as file:
-            if like is not None and like.exists():
-                with contextlib.suppress(OSError):  # a file system without permissions
-                    draft.chmod(like.stat().st_mode & 0o777)
+            with contextlib.suppress(OSError):  # a file system without permissions
+                # a new one is its user's alone: it may hold a key
+                draft.chmod(like.stat().st_mode & 0o777 if like is not None and like.exists() else 0o600)
             file.write(text.encode())
             file.flush()
             os.fsync(file.fileno())

@@ -66,6 +66,18 @@ def test_without_a_file_continues_own_is_made(installed: Call) -> None:
     assert installed("ide", "undo", "--json").result["removed"] is True
 
 
+def test_a_configuration_of_an_older_continue_is_not_passed_over_in_silence(installed: Call) -> None:
+    older = Path.home() / ".continue" / "config.json"
+    older.parent.mkdir(parents=True)
+    older.write_text('{"models": []}', encoding="utf-8")
+    called = installed("ide", "apply", "--yes")
+    assert called.code == 0
+    assert "won't read" in called.err
+    refused = installed("ide", "apply", "--json", "--file", older)
+    assert refused.error["code"] == "FormatError"
+    assert older.read_text(encoding="utf-8") == '{"models": []}'
+
+
 def test_a_file_that_is_no_yaml_is_refused_and_stays(installed: Call, file: Path) -> None:
     file.write_text("name: [\n")
     called = installed("ide", "apply", "--json", "--file", file)

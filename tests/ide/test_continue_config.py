@@ -127,6 +127,36 @@ def test_line_ends_of_windows_stay() -> None:
     assert after.count("\n") == after.count("\r\n")
 
 
+@pytest.mark.parametrize(
+    "users",
+    [
+        "\ufeffname: Mine\nmodels:\n  - name: A\n",
+        "%YAML 1.2\n---\nname: Mine\nmodels:\n  - name: A\n    model: ~\n",
+        "models:\n- name: A\n  roles:\n    - chat\n    # of A\n\n# of the rest\nrules:\n  - a\n",
+        "models:\n    - name: A\n      roles:\n          - chat\nx: |\n  - name: B\n",
+        "models:\n  - name: A\n    prompt: |\n      # no comment\n\n      text\n\nrules: []",
+        "x: &a\n  provider: p\nmodels:\n  - <<: *a\n    name: A\n  - {name: B,   model: c}\n",
+        "models:\n  -   name: A\n  - uses: ada/b\n    with: {KEY: '${{ secrets.KEY }}'}\n",
+        "name: Mine\nrules:\n- a\n  # with a tail\n",
+        "# only a comment\n",
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_what_the_user_wrote_stays_letter_by_letter(users: str, newline: str) -> None:
+    users = users.replace("\n", newline)
+    after = merge(users, [CHAT, FIM])
+    kept, added = users.splitlines(), []
+    for line in after.splitlines():
+        if kept and line == kept[0]:
+            kept.pop(0)
+        else:
+            added.append(line)
+    assert kept == []
+    assert sum("name: bbj-coder" in line for line in added) == 2
+    assert after.count("\n") == after.count(newline)
+    assert merge(after, [CHAT, FIM]) == after
+
+
 def test_long_lines_are_not_folded() -> None:
     long = "rules:\n  - " + "word " * 60 + "end\n"
     assert long in merge(long, [CHAT])

@@ -42,6 +42,26 @@ def test_file_and_backup_keep_their_permissions(file: Path, memory: Path) -> Non
     assert [path.stat().st_mode & 0o777 for path in (file, done.backup)] == [0o640, 0o640]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_a_new_file_is_its_users_alone(tmp_path: Path, memory: Path) -> None:
+    path = tmp_path / "config.yaml"
+    keeping.change(path, "", "apiKey: secret\n", memory, NOW)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_was_made_read_only_is_left_alone(file: Path, memory: Path) -> None:
+    file.chmod(0o444)
+    with pytest.raises(StoreAccessError, match="read-only"):
+        keeping.change(file, "a: 1\n", "a: 2\n", memory, NOW)
+    assert file.read_text() == "a: 1\n"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_memory_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StoreAccessError, match="can't be read"):
+        keeping.undo(tmp_path)
+
+
 def test_undo_puts_it_back_and_leaves_nothing(file: Path, memory: Path) -> None:
     keeping.change(file, "a: 1\n", "a: 2\n", memory, NOW)
     keeping.undo(memory)
