@@ -300,6 +300,19 @@ def test_an_error_inside_the_stream_is_an_error(pulling: Target) -> None:
     assert not pulling.fake.models
 
 
+def test_an_ollama_that_does_not_reach_this_machines_own_address_takes_the_next_way(pulling: Target) -> None:
+    """As in a container, in a virtual machine, or at the other end of a tunnel."""
+    assert pulling.fake is not None
+    refused = 'pull model manifest: Get "http://127.0.0.1:1/v2/": dial tcp 127.0.0.1:1: connect: connection refused'
+    pulling.fake.faults["/api/pull"] = Fault("error", text=refused)
+    runtime = OllamaRuntime(pulling.runtime.address, environment={}, routes=[Route.PULL, Route.CREATE])
+    events: list[Event] = []
+    registration = runtime.register(pulling.version, events.append, Cancel())
+    runtime.close()
+    assert registration.route == Route.CREATE
+    assert any(isinstance(event, Remark) and "doesn't reach" in event.text for event in events)
+
+
 def test_a_blob_that_was_there_and_is_damaged_is_found_out(pulling: Target) -> None:
     pulling.blob(pulling.version.variant.file.digest).write_bytes(b"GGUF damaged")
     with pytest.raises(EngineMismatchError, match="damaged"):

@@ -53,12 +53,14 @@ class LoopbackRegistry:
     Attributes:
         name: What Ollama is to pull.
         sent_bytes: Of blobs, so far.
+        asked: Somebody who knows its name has come.
         failure: Why a blob couldn't be read, once one couldn't; the first reason.
         failed: Called when that happens, on the thread that noticed.
     """
 
     def __init__(self, manifest: Manifest, blobs: Mapping[str, Blob], cancel: Cancel) -> None:
         self.sent_bytes = 0
+        self.asked = False
         self.failure: BBjDesktopError | None = None
         self.failed = Cancel()
         self.manifest = manifest.to_bytes()
@@ -142,6 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
         base = f"/v2/{registry.namespace}/model/"
         if self.headers.get("Host") != registry.host or not self.path.startswith(base):
             return self._empty(HTTPStatus.NOT_FOUND)
+        registry.asked = True
         what = self.path.removeprefix(base)
         if what == "manifests/pulled":
             return self._whole(registry.manifest)

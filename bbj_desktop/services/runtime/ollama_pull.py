@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bbj_desktop.core.errors import BBjDesktopError, EngineError
+from bbj_desktop.core.errors import BBjDesktopError, EngineError, EngineRefusedError
 from bbj_desktop.core.progress import Cancel, Report, Transfer
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
@@ -17,6 +17,10 @@ from bbj_desktop.services.runtime.ollama_manifest import manifest_of
 from bbj_desktop.services.store.disk import pieces_of
 
 _LOOK_S = 0.5  # seconds; a port of this machine answers at once or not at all
+
+
+class NotReachedError(EngineRefusedError):
+    """Ollama was told to pull from this machine's own address, and never came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ def pull(
         cancel: Ends it; what Ollama has by then it keeps for the next time.
 
     Raises:
+        NotReachedError: It didn't even ask: it runs in a container, or behind a forwarded port.
         EngineRefusedError, EngineCrashedError: Ollama couldn't.
         BBjDesktopError: What the reading of ``files`` raises.
     """
@@ -89,6 +94,11 @@ def pull(
                 cancel.check()
                 if registry.failure is not None:
                     raise registry.failure from error
+                if isinstance(error, EngineRefusedError) and not registry.asked:
+                    raise NotReachedError(
+                        f"Ollama doesn't reach this machine's own address: {error.message}",
+                        hint="Does it run in a container, or behind a forwarded port?",
+                    ) from error
                 raise
             api.delete(version.key)  # what somebody made of it goes whole; the files have another name by now
             api.copy(registry.name, version.key)

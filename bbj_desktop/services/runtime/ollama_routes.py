@@ -14,7 +14,7 @@ from bbj_desktop.services.meter import Meter
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
 from bbj_desktop.services.runtime.ollama_link import OllamaFolder, RouteRefusedError
 from bbj_desktop.services.runtime.ollama_loopback import Blob
-from bbj_desktop.services.runtime.ollama_pull import FileBlob, pull
+from bbj_desktop.services.runtime.ollama_pull import FileBlob, NotReachedError, pull
 from bbj_desktop.services.runtime.ollama_release import creation_of, rendering_of
 from bbj_desktop.services.runtime.rendering import compare_prompt
 from bbj_desktop.services.store.checking import digest_of_file
@@ -48,7 +48,10 @@ class RouteTaker:
             self._create(version, report, cancel)
         else:
             files = {part.file.digest: FileBlob(path, part.file.length_bytes) for part, path in version.files}
-            pull(self._api, version, files, report, cancel)
+            try:
+                pull(self._api, version, files, report, cancel)
+            except NotReachedError as error:
+                raise RouteRefusedError(error.message) from error
 
     def stream(self, version: InstalledVersion, files: Mapping[str, Blob], report: Report, cancel: Cancel) -> None:
         """Makes Ollama know a version whose files come from elsewhere, by their digests. Raises as ``pull``."""
