@@ -15,8 +15,9 @@ import httpx
 from bbj_desktop.core.chat import ChatEvent, ChatRequest, CompletionRequest, Finished
 from bbj_desktop.core.engines import RuntimeStatus, embedded_accelerators
 from bbj_desktop.core.errors import Cancelled, EngineCrashedError, EngineError, EngineMissingError, EngineRefusedError
-from bbj_desktop.core.progress import Cancel, Report
-from bbj_desktop.core.versions import InstalledVersion, Registration, aliases_of
+from bbj_desktop.core.progress import Cancel, Remark, Report, Step
+from bbj_desktop.core.release import Rendering
+from bbj_desktop.core.versions import InstalledVersion, PromptCheck, Registration, aliases_of
 from bbj_desktop.services.runtime.answers import Chunk, Timings, Usage, read_answer
 from bbj_desktop.services.runtime.base import RunningModel
 from bbj_desktop.services.runtime.engine import EngineConfig, EngineProgram, launch_child
@@ -25,6 +26,7 @@ from bbj_desktop.services.runtime.lending import Lender, Loan, OwnEngine, Reacha
 from bbj_desktop.services.runtime.ollama_refusal import too_long
 from bbj_desktop.services.runtime.patience import Patience, Watchman
 from bbj_desktop.services.runtime.processor import good_thread_count, has_avx2
+from bbj_desktop.services.runtime.rendering import compare_prompt
 from bbj_desktop.services.runtime.stopwatch import Stopwatch
 from bbj_desktop.services.runtime.weights import stamp_of, weights_of
 from bbj_desktop.services.runtime.wire import Wire, as_object
@@ -74,16 +76,37 @@ class EmbeddedRuntime:
 
     def register(self, version: InstalledVersion, report: Report, cancel: Cancel) -> Registration:
         """There is nothing to tell anybody: the template, the system prompt and the parameters go along with each
-        start and request. ``report`` hears nothing.
+        start and request. The engine is asked what prompt it makes of the release's example; where it can't be asked
+        now, that is said.
 
         Raises:
             NotFoundError: The model file is gone.
             StoreError: The model file isn't whole.
         """
-        del report
         cancel.check()
         weights_of(version)
-        return Registration(runtime="embedded", tag=version.key, served_digest=version.variant.file.digest)
+        known = version.registration("embedded")
+        checked = known.prompt_check if known is not None else None
+        if checked is not PromptCheck.EQUAL:
+            checked = self._check_prompt(version, report, cancel)
+        digest = version.variant.file.digest
+        return Registration(runtime="embedded", tag=version.key, served_digest=digest, prompt_check=checked)
+
+    def _check_prompt(self, version: InstalledVersion, report: Report, cancel: Cancel) -> PromptCheck:
+        """Loads the model, which the first answer needs anyway. Raises EngineMismatchError for another prompt."""
+        example = version.release.prompt.rendering
+        if example is None:
+            return PromptCheck.NO_EXAMPLE
+        report(Step("try", f"Loading {version.key} and looking at the prompt that it gets"))
+        model = RunningModel(name=version.key, digest=version.variant.file.digest)
+        try:
+            config = engine_config(version, self._program, self._threads)
+            with self._lender.borrow(config, model, cancel) as loan, _told_why(loan):
+                rendered = _shown_prompt(loan.engine, example, cancel)
+        except EngineError as error:
+            report(Remark(f"The prompt of {version.key} wasn't checked: {error.message}", level="warning"))
+            return PromptCheck.FAILED
+        return compare_prompt(version, rendered, _NAME if rendered is not None else "This engine", report)
 
     def activate(self, version: InstalledVersion) -> tuple[str, ...]:
         return aliases_of(version.release)
@@ -210,6 +233,23 @@ def _sampling(
     }
     limits = {"max_tokens": max_tokens or parameters.max_tokens, "seed": seed}
     return body | {name: value for name, value in limits.items() if value is not None}
+
+
+def _shown_prompt(engine: Reachable, example: Rendering, cancel: Cancel) -> str | None:
+    """What llama.cpp's server makes of a conversation (``POST /apply-template``); None where there is no such call."""
+    wire = Wire(engine.address, _NAME, headers={"Authorization": f"Bearer {engine.key}"}, verify=False)
+    body = {"messages": [message.model_dump() for message in example.messages]}
+    with (
+        contextlib.closing(wire),
+        wire.open("POST", "/apply-template", body=body, cancel=cancel) as response,
+    ):
+        text = response.read().decode(errors="replace")
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if response.status_code != httpx.codes.OK:
+            raise _refusal(text, 0)
+    prompt = as_object(text, _NAME).get("prompt")
+    return prompt if isinstance(prompt, str) else None
 
 
 def _stream(
