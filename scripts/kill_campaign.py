@@ -2,9 +2,10 @@
 
     python scripts/kill_campaign.py [--kills 3000] [--seed 7] [--operation update] [--every 1] [--workers 2]
 
-Customers install, update, activate, roll back, pin, remove, repair, rebuild, purge, export and import (whole and in
-volumes); makers publish, withdraw, refresh, stage, sign, merge, publish what was staged, and rotate a key. Each is
-killed before each of its steps: each change of a file, each sync, each request (a write dies half way). What of
+Customers install and update (whole models and adapters), fetch extras, activate, roll back, pin, remove, repair,
+rebuild, purge, export and import (whole and in volumes); makers publish, withdraw, refresh, stage, sign, merge, publish
+what was staged, and rotate a key. Each is killed before each of its steps: each change of a file, each sync, each
+request (a write dies half way). What of
 ``--kills`` is left after that goes to random times. After each kill the store opens, every version that was there
 verifies and answers, whoever reads the registry gets a whole state, the next run reaches its end, and what had arrived
 isn't fetched again but for a chunk a connection, and what was read with it. Needs a system with ``fork``.

@@ -22,7 +22,7 @@ from tests.fakes.release_server import ReleaseServer
 READ_AHEAD_BYTES = 64 * 1024  # that httpx takes from a connection at once
 AGAIN_BYTES = Limits().streams * (CHUNK_BYTES + READ_AHEAD_BYTES)
 """What may come twice: for each connection a chunk, and what was read with its end."""
-FETCHING = frozenset({"install", "update", "export", "export volumes"})
+FETCHING = frozenset({"install", "install adapter", "fetch extras", "update", "export", "export volumes"})
 ATTEMPTS = 5
 
 
@@ -32,6 +32,8 @@ class Figures:
 
     Attributes:
         steps: Of an undisturbed run.
+        first: Killed at from this one on.
+        every: And before every n-th only.
         seconds: That it took.
         hit: Steps before which it was killed.
         kills: All, the random times included.
@@ -42,6 +44,8 @@ class Figures:
 
     steps: int
     seconds: float
+    first: int = 1
+    every: int = 1
     hit: set[int] = field(default_factory=set)
     kills: int = 0
     survived: int = 0
@@ -51,10 +55,16 @@ class Figures:
     @property
     def missed(self) -> list[int]:
         """Steps that weren't hit."""
-        return sorted(set(range(1, self.steps + 1)) - self.hit)
+        return [step for step in self.planned if step not in self.hit]
+
+    @property
+    def planned(self) -> list[int]:
+        """Steps that are to be hit."""
+        return [step for step in range(self.first, self.steps + 1) if step % self.every == 0]
 
     def add(self, other: Figures) -> None:
         """Those of another worker."""
+        self.first, self.every = max(self.first, other.first), max(self.every, other.every)
         self.steps, self.seconds = max(self.steps, other.steps), max(self.seconds, other.seconds)
         self.hit |= other.hit
         self.kills += other.kills
@@ -105,14 +115,13 @@ class Campaign:
             operation.kept(self._world)
             operation.done(self._world)
             assert name not in FETCHING or outcome.received_bytes > AGAIN_BYTES, f"{name} fetches too little"
-            self.figures[name] = Figures(outcome.steps, outcome.seconds)
+            first = next((number for number, step in enumerate(outcome.names, 1) if operation.since in step), 1)
+            self.figures[name] = Figures(outcome.steps, outcome.seconds, first, operation.every)
             self._received[name] = outcome.received_bytes
 
     def every_step(self, seed: int = 1) -> list[Kill]:
         """In an order of chance."""
-        kills = [
-            Kill(name, step=step) for name, figures in self.figures.items() for step in range(1, figures.steps + 1)
-        ]
+        kills = [Kill(name, step=step) for name, figures in self.figures.items() for step in figures.planned]
         random.Random(seed).shuffle(kills)  # noqa: S311 - to be repeated
         return kills
 

@@ -6,14 +6,24 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from bbj_desktop.actions import exporting, importing, installing, purging, recommending, repairing, updating, versions
+from bbj_desktop.actions import (
+    exporting,
+    extras,
+    importing,
+    installing,
+    purging,
+    recommending,
+    repairing,
+    updating,
+    versions,
+)
 from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.core.recommend import judge
 from bbj_desktop.core.recommendation import Wishes
 from bbj_desktop.core.release import Role
 from bbj_desktop.services.registry.bundle import find_bundles
 from tests.campaign.forking import Place
-from tests.campaign.world import ASIDE, FIRST, SECOND, customer_at, publication_at
+from tests.campaign.world import ADAPTED, ASIDE, EXTRAS, FIRST, SECOND, customer_at, publication_at
 from tests.fakes.published import trust
 
 VOLUME_BYTES = 2 * 2**20 + 500_000
@@ -31,6 +41,15 @@ def install_aside(place: Place) -> None:
 
 def install(place: Place) -> None:
     _install(place, FIRST)
+
+
+def install_adapter(place: Place) -> None:
+    _install(place, ADAPTED)
+
+
+def fetch_extras(place: Place) -> None:
+    with closing(customer_at(place)) as context:
+        extras.fetch_extras(context, [extras.ALL], place.folder / EXTRAS, silent, Cancel())
 
 
 def _install(place: Place, key: str) -> None:

@@ -60,6 +60,18 @@ class Outcome:
     said: str = ""
     names: tuple[str, ...] = ()
 
+    def distinct_steps(self, first: int = 1) -> list[int]:
+        """From one on, without those whose kill leaves the same as the step before: what a process has written outlives
+        it without a sync, and between the end of a request and the beginning of the next nothing changes."""
+        before = ("", *self.names)
+        return [
+            number
+            for number, name in enumerate(self.names, 1)
+            if number >= first
+            and name != "fsync"
+            and not (name.startswith("before ") and before[number - 1].startswith("after "))
+        ]
+
 
 class Forker:
     """The process that forks. A context manager.

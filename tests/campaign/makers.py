@@ -8,12 +8,16 @@ import shutil
 from bbj_desktop.actions import publishing
 from bbj_desktop.core.errors import PublishError
 from bbj_desktop.core.progress import Cancel, silent
+from bbj_desktop.services.registry import extras
 from bbj_desktop.services.registry import publish as writer
+from bbj_desktop.services.registry.extras import ExtraDraft
 from bbj_desktop.services.registry.keys import read_public_key
 from bbj_desktop.services.registry.layout import METADATA, TIMESTAMP
 from bbj_desktop.services.registry.staging import Stage
 from tests.campaign.forking import Place
-from tests.campaign.world import HIDDEN, cut_small, publication_at
+from tests.campaign.world import EXTRA_NAME, HIDDEN, cut_small, extra_content, publication_at
+from tests.fakes.adapter_makers import AdapterMakers
+from tests.fakes.gguf import tiny_gguf
 from tests.fakes.published import PASSPHRASE, unmeasured
 
 STAGE = "stage"
@@ -37,6 +41,33 @@ def publish(place: Place) -> None:
 def _publish(place: Place, version: str, *, seed: int) -> None:
     cut_small()
     publication_at(place).publish(version, seed=seed, hidden=HIDDEN)
+
+
+def publish_adapter(place: Place) -> None:
+    _publish_adapter(place, "2026.1", seed=1)
+
+
+def publish_next_adapter(place: Place) -> None:
+    _publish_adapter(place, "2026.2", seed=2)
+
+
+def _publish_adapter(place: Place, version: str, *, seed: int) -> None:
+    """Over the same base."""
+    cut_small()
+    made = AdapterMakers(publication_at(place))
+    if not made.base.exists():
+        made.base.write_bytes(tiny_gguf(hidden=HIDDEN, seed=21))
+    draft = made.draft(version, made.adapter(seed=seed))
+    made.publish(draft.model_copy(update={"model": "bbj-adapted"}))
+
+
+def add_extra(place: Place) -> None:
+    cut_small()
+    publication = publication_at(place)
+    file = publication.work / EXTRA_NAME
+    file.write_bytes(extra_content())
+    draft = ExtraDraft(file, "setup", "app-installer", "any", "1.0")
+    extras.add_extra(publication.folder, publication.keys, PASSPHRASE, draft, "stable", silent, Cancel())
 
 
 def withdraw(place: Place) -> None:

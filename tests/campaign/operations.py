@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from tests.campaign import customers, makers
 from tests.campaign.forking import Run
-from tests.campaign.world import ASIDE, FIRST, SECOND, World
+from tests.campaign.world import ADAPTED, ADAPTED_NEXT, ASIDE, FIRST, SECOND, World
 
 Check = Callable[[World], None]
+PAYLOAD = ".part"
+"""In the names of the steps that fetch a file: its first one prepares a place for it."""
 FIRST_OFFERED = frozenset({"bbj-aside:2026.1", "bbj-coder:2026.1"})
 SECOND_OFFERED = frozenset({"bbj-aside:2026.1", "bbj-coder:2026.2"})
 
@@ -23,12 +25,16 @@ class Operation:
         run: Does it, in a process of its own; done again, it takes up where it ended.
         kept: Holds after every kill.
         done: Holds when it has run to its end.
+        since: Killed from the first step on whose name has this in it: before that it does what others do, too.
+        every: Likewise before every n-th step only.
     """
 
     begins: str
     run: Run
     kept: Check
     done: Check
+    since: str = ""
+    every: int = 1
 
 
 STATES: dict[str, tuple[str, tuple[Run, ...]]] = {
@@ -45,6 +51,10 @@ STATES: dict[str, tuple[str, tuple[Run, ...]]] = {
     "installed": ("published once", (customers.install,)),
     "published twice": ("installed", (makers.publish,)),
     "updated": ("published twice", (customers.update,)),
+    "with an adapter": ("published once", (makers.publish_adapter,)),
+    "adapter installed": ("with an adapter", (customers.install_adapter,)),
+    "adapter published twice": ("adapter installed", (makers.publish_next_adapter,)),
+    "with an extra": ("published once", (makers.add_extra,)),
     "damaged": ("updated", (customers.damage,)),
     "unrecorded": ("updated", (customers.lose_records,)),
 }
@@ -91,6 +101,20 @@ def _is_rotated(world: World) -> None:
 OPERATIONS: dict[str, Operation] = {
     "install": Operation("published once", customers.install, _has(ASIDE), _is_active(FIRST)),
     "update": Operation("published twice", customers.update, _has(ASIDE, FIRST), _is_active(SECOND)),
+    "install adapter": Operation(
+        "with an adapter", customers.install_adapter, _has(ASIDE), _is_active(ADAPTED), since=PAYLOAD, every=6
+    ),
+    "update adapter": Operation(
+        "adapter published twice",
+        customers.update,
+        _has(ASIDE, ADAPTED),
+        _is_active(ADAPTED_NEXT),
+        since=PAYLOAD,
+        every=3,
+    ),
+    "fetch extras": Operation(
+        "with an extra", customers.fetch_extras, _has(ASIDE), World.check_extras, since=PAYLOAD, every=2
+    ),
     "activate": Operation("updated", customers.activate, _has(ASIDE, FIRST, SECOND), _is_active(FIRST)),
     "roll back": Operation("updated", customers.roll_back, _has(ASIDE, FIRST, SECOND), _is_active(FIRST)),
     "pin": Operation("updated", customers.pin, _has(ASIDE, FIRST, SECOND), World.check_pinned),

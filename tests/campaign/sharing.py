@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from tests.campaign.campaign import Campaign, Figures, Kill, campaign, execute
+from tests.campaign.operations import OPERATIONS
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - what a process has written outlives it there as well as on a disk
 
@@ -78,5 +79,6 @@ def planned(ready: Campaign, wish: Wish, number: int, of: int) -> list[Kill]:
     """The share of one worker: steps first, so that only random times are left out when the time is over."""
     steps = [kill for kill in ready.every_step(wish.seed) if kill.step % wish.every == 0]
     times = ready.random_times(max(wish.random, wish.kills - len(steps)), wish.seed)
-    kills = [*(kill for kill in steps if kill.step // wish.every % of == number), *times[number::of]]
+    every = {name: wish.every * operation.every for name, operation in OPERATIONS.items()}
+    kills = [*(kill for kill in steps if kill.step // every[kill.operation] % of == number), *times[number::of]]
     return [kill for kill in kills if wish.only is None or kill.operation in wish.only]

@@ -145,7 +145,7 @@ class Steps:
             self._pass("handed on to Ollama")
             count(registry, sent)
 
-        LoopbackRegistry.count = counted  # type: ignore[method-assign]  # as above
+        LoopbackRegistry.count = counted  # type: ignore[assignment, method-assign]  # as above
 
     def _receive(self, web_stream: WebStream, count: int) -> None:
         if (web_stream.total_bytes or 0) >= PAYLOAD_BYTES:

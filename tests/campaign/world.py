@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,10 @@ from tests.fakes.published import Publication, customer
 ASIDE = "bbj-aside:2026.1-3b-q4_0"
 FIRST = "bbj-coder:2026.1-7b-q4_0"
 SECOND = "bbj-coder:2026.2-7b-q4_0"
+ADAPTED = "bbj-adapted:2026.1-7b-q4_0_lora"
+ADAPTED_NEXT = "bbj-adapted:2026.2-7b-q4_0_lora"
+EXTRA_NAME = "Setup für alle.exe"
+EXTRAS = "installers for Björn"
 CHUNK_BYTES = 96 * 1024  # the longest chunk here: small files cut as finely as large ones are
 HIDDEN = 512  # makes models of 0.9 MB: what may come again is a small part of them
 _DIGEST_NAME = re.compile(r"sha256-[0-9a-f]{64}")
@@ -183,6 +188,12 @@ class World:
             file = release.variants[0].file
             assert context.open_store().held_bytes()[file.digest] >= file.length_bytes
 
+    def check_extras(self) -> None:
+        """What was fetched is there whole, under its own name alone."""
+        files = [path for path in (self.place.folder / EXTRAS).rglob("*") if path.is_file()]
+        assert [path.name for path in files] == [EXTRA_NAME], sorted(map(str, files))
+        assert files[0].read_bytes() == extra_content(), "the extra is damaged"
+
     def check_stick(self) -> None:
         """What was exported brings the model to a machine that has nothing."""
         self._check_brings([self.place.folder / "stick"])
@@ -199,7 +210,13 @@ class World:
         assert [(model.key, model.whole) for model in imported.models] == [(FIRST, True)], imported.models
 
 
+def extra_content() -> bytes:
+    """Of the extra, the same in every process."""
+    return random.Random(5).randbytes(1_200_000)  # noqa: S311 - not a secret
+
+
 def cut_small() -> None:
     """Makes this process plan chunks of at most ``CHUNK_BYTES``."""
-    for name, length in {"MIN_CHUNK_BYTES": CHUNK_BYTES // 2, "MAX_CHUNK_BYTES": CHUNK_BYTES}.items():
+    lengths = {"MIN_CHUNK_BYTES": CHUNK_BYTES // 2, "MAX_CHUNK_BYTES": CHUNK_BYTES, "PLAIN_CHUNK_BYTES": CHUNK_BYTES}
+    for name, length in lengths.items():
         setattr(chunks, name, length)
