@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
 import resource
 import secrets
@@ -21,7 +22,8 @@ from bbj_desktop.core.errors import EngineCrashedError, EngineRefusedError, Stor
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.versions import InstalledVersion, Registration
 from bbj_desktop.services.local_key import local_key
-from bbj_desktop.services.runtime.embedded import EmbeddedRuntime
+from bbj_desktop.services.runtime.base import RunningModel
+from bbj_desktop.services.runtime.embedded import EmbeddedRuntime, engine_config
 from bbj_desktop.services.runtime.embedded_host.door import DoorOptions
 from bbj_desktop.services.runtime.engine import EngineProgram
 from bbj_desktop.services.store.store import Store
@@ -63,6 +65,26 @@ def test_a_file_that_became_empty_is_refused_before_an_engine_meets_it(
     with pytest.raises(StoreError, match="has 0 bytes instead of 104"):
         list(client.chat(emptied, question(), Cancel()))
     assert not home.place.record.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"G", "failed to read magic"),
+        (b"\0" * 64, "invalid magic characters"),
+        (b"GGUF\3\0\0\0" + b"\xff" * 16, "number of tensors is -1"),
+        (b"GGUF\x63\0\0\0" + bytes(16), "version"),
+    ],
+    ids=["one byte", "zeros", "huge header", "another version"],
+)
+def test_a_file_that_is_no_model_is_refused_with_the_engines_reason(
+    client: EmbeddedRuntime, tmp_path: Path, content: bytes, said: str
+) -> None:
+    path = tmp_path / "ä.gguf"
+    path.write_bytes(content)
+    with pytest.raises(EngineRefusedError, match=rf"can't load ä\.gguf: .*{said}") as caught:
+        list(client.chat(installed(path), question(), Cancel()))
+    assert "Install the version again" in caught.value.hint
 
 
 def test_an_architecture_that_nobody_knows_is_refused(client: EmbeddedRuntime, tmp_path: Path) -> None:
@@ -166,7 +188,7 @@ def test_an_ide_gets_a_chat_a_stream_and_the_models_and_wakes_the_model_itself(
         assert whole["choices"][0]["message"]["content"]
         assert streamed.endswith("data: [DONE]\n\n")
         assert suffix.status_code == 400
-        assert "can't fill in" in suffix.json()["error"]["message"]
+        assert "is a chat model" in suffix.json()["error"]["message"]
         assert lease.ask("status")["starts"] == 1
 
 
@@ -224,3 +246,23 @@ def test_llama_cpp_python_stops_when_it_is_cancelled(binding: EmbeddedRuntime, v
     assert isinstance(finished, Finished)
     assert finished.statistics.stop_reason == "cancelled"
     assert text_of(list(binding.chat(version, question(2), Cancel())))
+
+
+def test_llama_cpp_python_writes_what_a_schema_asks_for_and_refuses_what_it_cant(
+    binding: EmbeddedRuntime, version: InstalledVersion
+) -> None:
+    config = engine_config(version, EngineProgram("llama-cpp-python"), 1)
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    body = {"messages": [{"role": "user", "content": "A number."}], "max_tokens": 30, "temperature": 0, "seed": 1}
+    structured = body | {"response_format": {"type": "json_schema", "json_schema": {"schema": schema}}}
+    with (
+        binding._lender.borrow(config, RunningModel(name=version.key), Cancel()) as loan,
+        httpx.Client(headers={"Authorization": f"Bearer {loan.engine.key}"}, trust_env=False, timeout=60) as ide,
+    ):
+        address = f"{loan.engine.address}/v1"
+        written = ide.post(f"{address}/chat/completions", json=structured).json()["choices"][0]["message"]["content"]
+        tools = ide.post(f"{address}/chat/completions", json=body | {"tools": [{"type": "function"}]})
+        other = ide.post(f"{address}/messages", json=body)
+    assert isinstance(json.loads(written)["n"], int)
+    assert (tools.status_code, other.status_code) == (400, 501)
+    assert "tools aren't supported" in tools.json()["error"]["message"]

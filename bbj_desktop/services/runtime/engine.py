@@ -41,6 +41,7 @@ _HUNG = "The embedded engine didn't answer any more (stopped, or hung), so it wa
 _LOGS_STAY_S = 7 * 24 * 3600
 _TAIL_BYTES = 16 * 1024
 _TAIL_LINES = 8
+_CAUSE_LINES = 40
 
 log = logging.getLogger(__name__)
 
@@ -297,17 +298,18 @@ def _start_error(
     log_file: Path,
     kills: MemoryKills,
 ) -> EngineError:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_END_TIMEOUT_S)  # only its end brings the last lines of its log
     tail = log_tail(log_file)
     if answer.get("missing"):
         hint = INSTALL_COMMAND if config.program == "built-in" else "Set engine to built-in, or install it."
         return EngineMissingError(f"The embedded engine isn't installed: {answer.get('error')}.", hint=hint)
     if answer:
+        cause = _cause(log_tail(log_file, _CAUSE_LINES)) or str(answer.get("error")).rstrip(".")
         return EngineRefusedError(
-            f"The embedded engine can't load {config.model.name}: {_cause(tail) or answer.get('error')}.",
+            f"The embedded engine can't load {config.model.name}: {cause}.",
             hint=f"Install the version again; if that doesn't help, send the makers this log: {log_file}",
         )
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_END_TIMEOUT_S)
     status = process.poll()
     return crash(0 if status is None else status, tail, memory_kills().since(kills))
 
@@ -385,11 +387,21 @@ def log_tail(log_file: Path, lines: int = _TAIL_LINES) -> str:
 
 _EVERYDAY = re.compile(r"^[\d.]+ [ID] ")
 """llama.cpp's lines about what goes well (``0.00.413.319 I srv …``): they say nothing about a death."""
-_COMPLAINT = re.compile(r" E |error loading model")
+_CAUSES = tuple(
+    map(
+        re.compile,
+        (
+            r"gguf_init\w*: (.+)",  # about the file's header, before the loader's own words
+            r"error loading model: (?!llama_model_loader: failed to load)(.+)",
+            r"error loading model: (.+)",
+            r"^[\d.]+ E (.+)",
+        ),
+    )
+)
 
 
 def _cause(tail: str) -> str:
-    """What llama.cpp says about a file: the first complaint (`` E …: error loading model: …``) says most."""
-    complaints = [line.partition(" E ")[2].strip() or line for line in tail.splitlines() if _COMPLAINT.search(line)]
-    told = [line for line in complaints if "error loading model" in line or "invalid" in line]
-    return (told or complaints or [""])[0].rstrip(".")
+    """What llama.cpp says about a file: of what says most the first, because the others follow from it."""
+    lines = tail.splitlines()
+    found = (match[1] for pattern in _CAUSES for line in lines if (match := pattern.search(line)))
+    return next(found, "").rstrip(".")

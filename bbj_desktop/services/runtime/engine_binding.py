@@ -24,6 +24,10 @@ _SOCKET_TIMEOUT_S = 30.0
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "seed", "stop")
 
 
+class CannotError(Exception):
+    """A wish that this engine can't fulfil, and wouldn't without a word."""
+
+
 class TooLongError(Exception):
     """A prompt that doesn't fit.
 
@@ -104,8 +108,11 @@ class Binding:
         """Answers a chat (``messages``) or continues a text (``prompt``).
 
         Raises:
+            CannotError: Tools are asked for, or a format of the answer that isn't JSON.
             TooLongError: It doesn't fit.
         """
+        if body.get("tools") or body.get("functions"):
+            raise CannotError("tools aren't supported by the engine llama-cpp-python")
         if "messages" in body:
             formatted = self._format(messages=body["messages"])
             tokens = self._llama.tokenize(formatted.prompt.encode(), add_bos=not formatted.added_special, special=True)
@@ -122,6 +129,7 @@ class Binding:
         chosen = {name: body[name] for name in _SAMPLING if body.get(name) is not None}
         ends = self._ends(chosen.get("stop"), len(tokens))
         chosen |= {"logit_bias": _bias(body.get("logit_bias")), "stopping_criteria": ends}
+        chosen["grammar"] = _grammar(body.get("response_format"))
         most = int(body.get("max_tokens") or -1)
         began, first, count, reason = time.monotonic(), 0.0, 0, "stop"
         stream = self._llama.create_completion(tokens, max_tokens=most, stream=True, **chosen)
@@ -143,6 +151,26 @@ class Binding:
 def _bias(said: object) -> dict[int, float] | None:
     """OpenAI's ``{"token": bias}``."""
     return {int(token): float(bias) for token, bias in said.items()} if isinstance(said, dict) else None
+
+
+def _grammar(wanted: object) -> Any:
+    """Of OpenAI's ``response_format``: ``json_object`` or ``json_schema``; None for plain text. Raises CannotError."""
+    from llama_cpp import LlamaGrammar
+    from llama_cpp.llama_grammar import JSON_GBNF
+
+    said: dict[str, Any] = wanted if isinstance(wanted, dict) else {"type": "text"}
+    inner = said.get("json_schema")
+    schema = inner.get("schema") if isinstance(inner, dict) else said.get("schema")
+    if said.get("type") == "text":
+        return None
+    if said.get("type") not in ("json_object", "json_schema"):
+        raise CannotError(f"there is no response_format {said.get('type')!r}")
+    if schema is None:
+        return LlamaGrammar.from_string(JSON_GBNF, verbose=False)
+    try:
+        return LlamaGrammar.from_json_schema(json.dumps(schema), verbose=False)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CannotError(f"this JSON schema isn't understood: {error}") from error
 
 
 def serve(binding: Binding, key: str) -> str:
@@ -178,7 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._known():
             return
         if self.path not in ("/v1/chat/completions", "/v1/completions"):
-            self._say(HTTPStatus.NOT_FOUND, _error("not found"))
+            self._say(HTTPStatus.NOT_IMPLEMENTED, _error(f"the engine llama-cpp-python has no {self.path}"))
             return
         length = int(self.headers.get("Content-Length") or 0)
         try:
@@ -193,6 +221,8 @@ class _Handler(BaseHTTPRequestHandler):
         except TooLongError as error:
             more = {"type": "exceed_context_size_error", "n_prompt_tokens": error.prompt_tokens}
             self._say(HTTPStatus.BAD_REQUEST, {"error": {"code": 400, "message": str(error)} | more})
+        except CannotError as error:
+            self._say(HTTPStatus.BAD_REQUEST, _error(str(error)))
         except ConnectionError:
             self.close_connection = True  # it went away: the answer has been ended with it
 
