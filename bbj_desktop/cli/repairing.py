@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bbj_desktop.actions import repairing, versions
 from bbj_desktop.actions.serving_bytes import Bytes, Verified
 from bbj_desktop.cli.naming import find_installed
-from bbj_desktop.cli.results.versions import RepairResult, VerifyResult
+from bbj_desktop.cli.results.versions import PromptView, RepairResult, VerifyResult
 from bbj_desktop.cli.results.views import VersionView
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
+from bbj_desktop.core.release import Role
 from bbj_desktop.core.units import format_bytes, format_seconds
+from bbj_desktop.core.versions import PromptCheck
 from bbj_desktop.services.runtime.ollama_drift import Drift
 
 EXIT_DRIFT = 1
@@ -25,7 +27,12 @@ def verify(session: Session) -> Outcome:
     digest = done.version.variant.file.digest
     drift = versions.drift_of(session.context, done.version)
     result = VerifyResult(
-        version=VersionView.of(done.version), digest=digest, drift=drift, files=done.files, served=done.served
+        version=VersionView.of(done.version),
+        digest=digest,
+        drift=drift,
+        files=done.files,
+        served=done.served,
+        prompts=tuple(PromptView(runtime=each.runtime, check=each.prompt_check) for each in done.version.registrations),
     )
     code = EXIT_AS_NAMED if result.files is Bytes.AS_NAMED else 0
     return Outcome(result, lambda screen: _show_verified(screen, done, drift), EXIT_DRIFT if drift else code)
@@ -41,7 +48,20 @@ def _show_verified(screen: Screen, done: Verified, drift: Sequence[Drift]) -> No
         screen.line(f"{key} is as it was signed: {length}, {digests}")
         if done.served is Bytes.AS_NAMED:
             screen.line("Ollama answers from a copy of its own that can't be read here: that is as named by Ollama.")
+    if done.version.release.role is not Role.FIM:  # it is given its prompts as they are
+        for each in done.version.registrations:
+            screen.line(_PROMPTS[each.prompt_check].format(runtime=_NAMES.get(each.runtime, each.runtime)))
     show_drift(screen, drift, hint=True)
+
+
+_NAMES: Mapping[str, str] = {"ollama": "Ollama", "embedded": "the embedded engine"}
+_PROMPTS: Mapping[PromptCheck | None, str] = {
+    PromptCheck.EQUAL: "The prompt that {runtime} makes was compared with the training's: it is the same.",
+    PromptCheck.NOT_SHOWN: "The prompt wasn't compared with the training's: {runtime} doesn't show it.",
+    PromptCheck.NO_EXAMPLE: "The prompt wasn't compared with the training's: the release names no example.",
+    PromptCheck.FAILED: "The prompt wasn't compared with the training's: {runtime} couldn't be asked at that time.",
+    None: "The prompt that {runtime} makes wasn't compared with the training's.",
+}
 
 
 def show_drift(screen: Screen, drift: Sequence[Drift], *, hint: bool) -> None:

@@ -9,6 +9,7 @@ import pytest
 from bbj_desktop.cli.results.installing import InstallResult
 from bbj_desktop.cli.results.versions import RepairResult, VerifyResult
 from tests.cli.conftest import Call
+from tests.fakes.ollama import FakeOllama
 from tests.fakes.published import Publication
 
 KEY = "bbj-coder:2026.1-7b-q4_0"
@@ -27,6 +28,33 @@ def test_a_whole_version_is_said_to_be_so(customer: Call, file: Path) -> None:
     assert file.name == result.digest.replace(":", "-")
     assert "is as it was signed" in customer("verify", KEY).out
     assert "nothing was fetched" in customer("repair", KEY).out
+
+
+@pytest.mark.parametrize(
+    ("ollama_version", "check", "said"),
+    [
+        ("0.33.0", "equal", "compared with the training's: it is the same"),
+        ("0.24.0", "not-shown", "wasn't compared with the training's: Ollama doesn't show it"),
+    ],
+)
+def test_it_is_said_whether_the_prompt_was_compared(
+    customer: Call, ollama: FakeOllama, ollama_version: str, check: str, said: str
+) -> None:
+    ollama.version = ollama_version
+    installed = customer("install", "7b-q4_0")
+    assert ("very prompt" if check == "equal" else "can't be shown there") in installed.err
+    result = VerifyResult.model_validate(customer("verify", "2026.1", "--json").result)
+    assert [(each.runtime, each.check) for each in result.prompts] == [("ollama", check)]
+    assert said in customer("verify", KEY).out
+
+
+def test_an_ollama_that_makes_another_prompt_does_not_get_the_version(customer: Call, ollama: FakeOllama) -> None:
+    ollama.rendered = "### User: …"
+    called = customer("install", "7b-q4_0")
+    assert called.code != 0
+    assert "another prompt of a conversation" in called.err
+    assert "They part at character 1:" in called.err
+    assert not ollama.models
 
 
 def test_a_damaged_version_is_found_and_mended(customer: Call, file: Path) -> None:

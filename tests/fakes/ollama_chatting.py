@@ -16,7 +16,13 @@ _NOW = "2026-01-01T00:00:00Z"
 
 
 class ChattingHandler(RegisteringHandler):
-    """Chat, completion, rendering of prompts, unloading."""
+    """Chat, completion, rendering of prompts, unloading.
+
+    Attributes:
+        loads: The model wasn't in memory before this request.
+    """
+
+    loads = False
 
     def _unload(self, body: dict[str, Any]) -> None:
         # ollama.md:52 `unload`
@@ -34,6 +40,7 @@ class ChattingHandler(RegisteringHandler):
             self.fake.problems.append("chat without num_ctx")
         if name not in self.fake.models:
             return self.unknown(name)
+        self.loads = name not in self.fake.loaded
         self.fake.loaded.add(name)
         if body.get("_debug_render_only") and self.fake.rewrites:  # ollama.md:48 `shows the rendered prompt`
             return self._show_prompt(body)
@@ -49,6 +56,7 @@ class ChattingHandler(RegisteringHandler):
             self.fake.problems.append("a completion that isn't raw, or without num_ctx")
         if body["model"] not in self.fake.models:
             return self.unknown(body["model"])
+        self.loads = body["model"] not in self.fake.loaded
         self.fake.loaded.add(body["model"])
         words = len(body["prompt"].split())
         if words > body["options"]["num_ctx"] and body.get("truncate") is False:
@@ -69,7 +77,7 @@ class ChattingHandler(RegisteringHandler):
             "done": True,
             "done_reason": "length" if cut else "stop",
             "total_duration": 900_000_000,
-            "load_duration": 250_000_000,
+            "load_duration": 250_000_000 if self.loads else 20_000_000,
             "prompt_eval_count": 20,
             "prompt_eval_duration": 100_000_000,
             "eval_count": len(pieces),
@@ -86,7 +94,8 @@ class ChattingHandler(RegisteringHandler):
             prompt = self.fake.rendered or render_prompt(model, self.fake.blobs[model.blob], body["messages"])
         except (NotCheckableError, TemplateError) as error:
             return self.json(500, {"error": f"template: {error}"})
-        return self.json(200, {"model": body["model"], "_debug_info": {"rendered_template": prompt}})
+        shown = {"model": body["model"], "_debug_info": {"rendered_template": prompt}}
+        return self.json(200, shown) if self.fault is None else self.stream([shown])
 
     def _too_long(self, words: int, context: int) -> str:
         if not self.fake.rewrites:  # ollama.md:53 `in new versions`

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bbj_desktop.actions.serving_bytes import Bytes
 from bbj_desktop.cli.results.base import ResultModel
 from bbj_desktop.cli.results.views import VersionView
+from bbj_desktop.core.versions import PromptCheck
 from bbj_desktop.services.runtime.ollama_drift import Drift
 
 
@@ -58,12 +59,23 @@ class RemoveResult(ResultModel):
     removed: tuple[RemovedView, ...]
 
 
+class PromptView(ResultModel):
+    """Attributes:
+    check: ``equal``, ``not-shown`` (the runtime doesn't show its prompts), ``no-example`` (the release names none),
+        ``failed`` (the runtime couldn't be asked); null when nobody tried.
+    """
+
+    runtime: str
+    check: PromptCheck | None
+
+
 class VerifyResult(ResultModel):
     """Attributes:
     digest: What was signed, and what the file has: ``sha256:<hex>``.
     drift: What somebody changed of it in Ollama since it was registered.
     files: ``hashed``, or ``as-named-by-ollama`` where only Ollama has them and they can't be read here.
     served: The same for what Ollama reads; null for the embedded engine, and where no Ollama answers.
+    prompts: Whether the prompt that each runtime makes was compared with the training's when it was registered there.
     """
 
     version: VersionView
@@ -71,6 +83,7 @@ class VerifyResult(ResultModel):
     drift: tuple[Drift, ...] = ()
     files: Bytes = Bytes.HASHED
     served: Bytes | None = None
+    prompts: tuple[PromptView, ...] = ()
 
 
 class RepairResult(ResultModel):
