@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -115,7 +115,39 @@ def parse(template: str) -> tuple[Node, ...]:
     """
     if len(template) > MAX_TEMPLATE_CHARACTERS:
         raise NotCheckableError(f"it is longer than {MAX_TEMPLATE_CHARACTERS} characters")
-    return _Parser(_pieces(template)).whole()
+    nodes = _Parser(_pieces(template)).whole()
+    _check_variables(nodes, ["$"])
+    return nodes
+
+
+def _check_variables(nodes: Iterable[Node], known: list[str]) -> None:
+    """Go's parser refuses a variable that nothing before it has set, also where it is never reached.
+
+    Args:
+        known: Names of those that are set; what the nodes set is added, up to the end of its block.
+
+    Raises:
+        GoSyntaxError: There is one.
+    """
+    for node in nodes:
+        if isinstance(node, Text):
+            continue
+        outside = len(known)
+        known += node.pipe.variables
+        for name in _variables_of(node.pipe):
+            if name not in known:
+                raise GoSyntaxError(f"{name} isn't set")
+        if isinstance(node, Branch):
+            _check_variables((*node.body, *(node.otherwise or ())), known)
+            del known[outside:]
+
+
+def _variables_of(pipe: Pipe) -> Iterator[str]:
+    for operand in (operand for command in pipe.commands for operand in command):
+        if isinstance(operand, Variable):
+            yield operand.name
+        elif isinstance(operand, Nested):
+            yield from _variables_of(operand.pipe)
 
 
 # from characters to pieces: text, or the tokens of one action
@@ -301,7 +333,7 @@ class _Tokens:
         commands = [self._command()]
         while self._takes("|"):
             commands.append(self._command())
-        if any(isinstance(command[0], Constant) for command in commands[1:]):
+        if any(isinstance(command[0], Constant | Dot) for command in commands[1:]):
             raise GoSyntaxError("something that isn't a function is piped into")
         return Pipe(variables, declares, tuple(commands))
 

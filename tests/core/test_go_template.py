@@ -156,7 +156,9 @@ def test_go_expressions(expression: str, said: str | None) -> None:
 @pytest.mark.parametrize(
     "template",
     ["{{ .Prompt", "{{ if .Prompt }}a", "{{ end }}", "a{{ else }}b", "{{ }}", "{{/* a", "{{ (.Prompt }}",
-     "{{ if .Prompt }}{{ else }}{{ else }}{{ end }}", "{{ .Prompt | 1 }}", "{{ $a, $b := .Prompt }}", "{{/* a */ 1 }}"],
+     "{{ if .Prompt }}{{ else }}{{ else }}{{ end }}", "{{ .Prompt | 1 }}", "{{ $a, $b := .Prompt }}", "{{/* a */ 1 }}",
+     "{{ $a }}", "{{ if .Prompt }}{{ $a := 1 }}{{ end }}{{ $a }}", "{{ if .Suffix }}{{ (len $a) }}{{ end }}",
+     "{{ .Prompt | . }}"],
 )  # fmt: skip
 def test_what_go_refuses_is_told_from_what_is_not_known_here(template: str) -> None:
     with pytest.raises(GoSyntaxError):
