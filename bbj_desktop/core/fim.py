@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from bbj_desktop.core.budget import kept_for_answer
 from bbj_desktop.core.errors import EngineRefusedError
+from bbj_desktop.core.go_syntax import NotCheckableError
+from bbj_desktop.core.go_template import render_fim
 from bbj_desktop.core.release import Release, ReleaseTexts, Role
 from bbj_desktop.core.tokenizing import Tokenizer
 
@@ -52,13 +54,41 @@ class FimTemplate:
         """The texts that mark its borders; none of them may come out of the model."""
         return tuple(filter(None, (text.strip() for text in (self.before, self.between, self.after))))
 
+    def unknown_marks(self, tokenizer: Tokenizer | None) -> tuple[str, ...]:
+        """What looks like a token of the model and isn't one; nothing where its tokenizer isn't known."""
+        marks = [mark for text in self.tokens for mark in _MARK.findall(text)]
+        return tuple(mark for mark in marks if tokenizer is not None and not tokenizer.has_special(mark))
+
 
 def fim_template(release: ReleaseTexts) -> FimTemplate | None:
     """Reads it from a release; None for one that can't complete between two texts (every chat release)."""
     if release.role is not Role.FIM:
         return None
+    try:
+        return _from_prompt(render_fim(release.prompt.go_template, _PREFIX_HERE, _SUFFIX_HERE))
+    except NotCheckableError:
+        return _from_text(release.prompt.go_template)
+
+
+_PREFIX_HERE, _SUFFIX_HERE = "\ue000prefix\ue001", "\ue000suffix\ue001"
+"""Of characters that no template has."""
+
+
+def _from_prompt(prompt: str) -> FimTemplate | None:
+    """From what Ollama would make of two marks; None where one of them doesn't come through once."""
+    if prompt.count(_PREFIX_HERE) != 1 or prompt.count(_SUFFIX_HERE) != 1:
+        return None
+    prefix_first = prompt.index(_PREFIX_HERE) < prompt.index(_SUFFIX_HERE)
+    first, second = (_PREFIX_HERE, _SUFFIX_HERE) if prefix_first else (_SUFFIX_HERE, _PREFIX_HERE)
+    before, _, rest = prompt.partition(first)
+    between, _, after = rest.partition(second)
+    return FimTemplate(before, between, after, prefix_first)
+
+
+def _from_text(template: str) -> FimTemplate | None:
+    """From a template that can't be rendered here: by the look of it."""
     for pattern, prefix_first in ((_PREFIX_FIRST, True), (_SUFFIX_FIRST, False)):
-        if match := pattern.search(release.prompt.go_template):
+        if match := pattern.search(template):
             before, between, after = match.groups()
             return FimTemplate(before, between, after, prefix_first)
     return None
@@ -81,8 +111,7 @@ def required_template(release: Release, key: str, tokenizer: Tokenizer | None) -
     template = fim_template(release)
     if template is None:
         raise _cannot(release, key)
-    marks = [mark for text in template.tokens for mark in _MARK.findall(text)]
-    missing = [mark for mark in marks if tokenizer is not None and not tokenizer.has_special(mark)]
+    missing = template.unknown_marks(tokenizer)
     if missing:
         raise EngineRefusedError(
             f"{key} can't fill in: its template names {', '.join(missing)}, and its model has no such token.",

@@ -27,6 +27,18 @@ def test_the_prefix_comes_first_for_qwen() -> None:
     assert template.tokens == ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
 
 
+def test_white_space_that_go_trims_is_not_part_of_it() -> None:
+    template = fim_template(made(Role.FIM, QWEN.replace("{{ else }}", "\n{{- else }}")))
+    assert template is not None
+    assert template.after == "<|fim_middle|>"
+
+
+def test_a_template_that_cannot_be_rendered_here_is_read_by_its_look() -> None:
+    template = fim_template(made(Role.FIM, QWEN.replace("{{ else }}", "{{ else }}{{ printf `%s` .Role }}{{ break }}")))
+    assert template is not None
+    assert template.render("a", "z") == "<|fim_prefix|>a<|fim_suffix|>z<|fim_middle|>"
+
+
 def test_continue_gets_it_in_its_own_words() -> None:
     template = fim_template(made(Role.FIM, QWEN))
     assert template is not None

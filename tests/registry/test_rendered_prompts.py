@@ -7,10 +7,11 @@ import pytest
 from bbj_desktop.core.budget import chatml
 from bbj_desktop.core.differing import first_difference
 from bbj_desktop.core.errors import PublishError
+from bbj_desktop.core.fim import fim_template
 from bbj_desktop.core.progress import Remark
 from bbj_desktop.core.release import Release
 from bbj_desktop.services.registry.rendering import CONVERSATION, SYSTEM
-from tests.fakes.gguf import CHATML, tiny_gguf
+from tests.fakes.gguf import CHATML, TOKENS, Value, tiny_gguf
 from tests.fakes.makers import Makers
 from tests.fakes.published import GO_CHAT
 
@@ -158,15 +159,48 @@ def test_a_completion_model_whose_suffix_part_is_as_it_is_read_is_published(make
 @pytest.mark.parametrize(
     ("template", "match"),
     [
-        (FIM.replace("{{ .Prompt }}<", "{{ .System }}{{ .Prompt }}<", 1), "another completion prompt"),
-        (FIM.replace("if .Suffix", "if not .Suffix"), "another completion prompt"),
-        (FIM.replace("{{ .Suffix }}", "{{ with .Suffix }}{{ . }}{{ end }}"), "can't be read"),
+        (FIM.replace("{{ .Prompt }}<", "{{ .System }}{{ .Prompt }}<", 1), "a field that Ollama leaves empty"),
+        (FIM.replace("if .Suffix", "if not .Suffix"), "can't be read"),
+        (FIM.replace("{{ .Suffix }}", "{{ .Suffix }}{{ .Suffix }}"), "can't be read"),
         (FIM + "{{ end }}", "isn't one: end has no beginning"),
     ],
 )
 def test_a_completion_template_that_makes_something_else_is_refused(makers: Makers, template: str, match: str) -> None:
     with pytest.raises(PublishError, match=match):
         completion(makers, template)
+
+
+def test_white_space_that_go_trims_is_not_in_the_completion_prompt(makers: Makers) -> None:
+    template = "{{- if .Suffix }}<|fim_prefix|>{{ .Prompt }}<|fim_suffix|>{{ .Suffix }}<|fim_middle|>\n{{- end }}"
+    read = fim_template(completion(makers, template))
+    assert read is not None
+    assert read.after == "<|fim_middle|>"
+
+
+TOKEN_IDS = {f"tokenizer.ggml.{name}_token_id": 3 + at for at, name in enumerate(("fim_pre", "fim_suf", "fim_mid"))}
+
+
+@pytest.mark.parametrize("suffix_first", [False, True])
+def test_the_model_s_own_tokens_for_filling_in_are_in_their_places(makers: Makers, *, suffix_first: bool) -> None:
+    files = {"Q4_0": makers.model(content=tiny_gguf(metadata=TOKEN_IDS))}
+    good = "{{ if .Suffix }}<|fim_prefix|>{{ .Prompt }}<|fim_suffix|>{{ .Suffix }}<|fim_middle|>{{ end }}"
+    wrong = good.replace("fim_prefix", "x").replace("fim_suffix", "fim_prefix").replace("|x|", "|fim_suffix|")
+    if suffix_first:
+        good = "{{ if .Suffix }}<|fim_suffix|>{{ .Suffix }}<|fim_prefix|>{{ .Prompt }}<|fim_middle|>{{ end }}"
+        wrong = good.replace("<|fim_middle|>", "")
+    draft = makers.draft(role="fim", files=files, prompt=prompt(go_template=wrong))
+    error = makers.refused(draft, "tokens for prefix, suffix and middle are")
+    assert "<|fim_prefix|>, <|fim_suffix|> and <|fim_middle|>" in error.message
+    makers.publish(makers.draft(role="fim", files=files, prompt=prompt(go_template=good)))
+
+
+def test_a_mark_that_the_model_has_no_token_for_is_refused(makers: Makers) -> None:
+    metadata: dict[str, Value] = {"tokenizer.ggml.pre": "qwen2", "tokenizer.ggml.merges": ["a b"]}
+    metadata["tokenizer.ggml.token_type"] = [3] * len(TOKENS)
+    files = {"Q4_0": makers.model(content=tiny_gguf(metadata=metadata))}
+    other = FIM.replace("fim_middle", "fim_hole")
+    makers.refused(makers.draft(role="fim", files=files, prompt=prompt(go_template=other)), r"names <\|fim_hole\|>")
+    makers.publish(makers.draft(role="fim", files=files, prompt=prompt(go_template=FIM)))
 
 
 def test_a_completion_template_that_is_not_known_here_is_said(makers: Makers) -> None:
@@ -182,7 +216,7 @@ def test_a_release_of_before_published_again_changes_nothing(makers: Makers, mon
     from bbj_desktop.services.registry.rendering import CheckedPrompt
 
     with monkeypatch.context() as patched:  # the writer of that time
-        patched.setattr(writer, "check_prompt", lambda draft, _tokens: CheckedPrompt(draft.prompt))
+        patched.setattr(writer, "check_prompt", lambda draft, _header: CheckedPrompt(draft.prompt))
         old = makers.publish(makers.draft())
     assert old.prompt.rendering is None
     before = makers.files()

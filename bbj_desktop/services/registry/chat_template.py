@@ -48,10 +48,11 @@ class SpecialTokens:
         if not isinstance(said, bool):
             model, pre = (header.metadata.get(f"tokenizer.ggml.{name}") for name in ("model", "pre"))
             said = model == "llama" or pre in _BEGIN_WITH_BOS
-        return cls(_token(header, "bos"), _token(header, "eos"), said)
+        return cls(token_text(header, "bos"), token_text(header, "eos"), said)
 
 
-def _token(header: GgufHeader, name: str) -> str:
+def token_text(header: GgufHeader, name: str) -> str:
+    """Of the token that a GGUF names for a purpose: ``bos``, ``fim_pre`` …; empty where it names none."""
     tokens, number = (header.metadata.get(f"tokenizer.ggml.{key}") for key in ("tokens", f"{name}_token_id"))
     if isinstance(tokens, list) and isinstance(number, int) and 0 <= number < len(tokens):
         return str(tokens[number])

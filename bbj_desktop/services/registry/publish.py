@@ -33,7 +33,6 @@ from bbj_desktop.core.release import (
 from bbj_desktop.services.locking import FileLock
 from bbj_desktop.services.registry.adapters import read_adapters
 from bbj_desktop.services.registry.blobs import place_bytes, reference_to, tokenizer_of
-from bbj_desktop.services.registry.chat_template import SpecialTokens
 from bbj_desktop.services.registry.draft import (
     ModelFile,
     ReleaseDraft,
@@ -434,7 +433,7 @@ class Publisher:
         bases = [read_model(quantisation, each.base) for quantisation, each in sorted(draft.adapters.items())]
         models = [*wholes, *bases]
         check_models(draft, models)
-        checked = check_prompt(draft, SpecialTokens.of(models[0].header))
+        checked = check_prompt(draft, models[0].header)
         for remark in checked.unchecked:
             report(Remark(remark))
         draft = draft.model_copy(update={"prompt": checked.prompt})

@@ -10,11 +10,20 @@ from dataclasses import dataclass
 
 from bbj_desktop.core.differing import first_difference
 from bbj_desktop.core.errors import PublishError
-from bbj_desktop.core.fim import fim_template
+from bbj_desktop.core.fim import FimTemplate, fim_template
+from bbj_desktop.core.gguf import GgufHeader
 from bbj_desktop.core.go_syntax import GoSyntaxError, NotCheckableError
 from bbj_desktop.core.go_template import render_chat, render_fim
 from bbj_desktop.core.release import Prompt, RenderedMessage, Rendering, Role
-from bbj_desktop.services.registry.chat_template import Refused, Rendered, SpecialTokens, Turn, render_template
+from bbj_desktop.core.tokenizing import tokenizer_from
+from bbj_desktop.services.registry.chat_template import (
+    Refused,
+    Rendered,
+    SpecialTokens,
+    Turn,
+    render_template,
+    token_text,
+)
 from bbj_desktop.services.registry.draft import ReleaseDraft
 
 SYSTEM: Turn = ("system", "You write BBj.\nNever say \"can't\": “Größe”, 'Maß', 漢字.")
@@ -40,20 +49,21 @@ class CheckedPrompt:
     unchecked: tuple[str, ...] = ()
 
 
-def check_prompt(draft: ReleaseDraft, tokens: SpecialTokens) -> CheckedPrompt:
+def check_prompt(draft: ReleaseDraft, header: GgufHeader) -> CheckedPrompt:
     """Renders the example and compares the templates.
 
     Args:
         draft: Its chat template is the GGUF's.
-        tokens: Of its model.
+        header: Of its model.
 
     Raises:
         PublishError: A template is wrong, they make different prompts, or the draft's own example isn't what the chat
             template makes of it.
     """
+    tokens = SpecialTokens.of(header)
     if draft.role is Role.FIM:
         _check_own(draft, tokens)
-        return _check_fim(draft)
+        return _check_fim(draft, header)
     if not draft.prompt.jinja_template:
         return CheckedPrompt(draft.prompt, (f"{draft.name} has no chat template: nothing says how it was trained.",))
     turns = CONVERSATION if not draft.prompt.system else (SYSTEM, *CONVERSATION)
@@ -108,7 +118,7 @@ def _compare_with_go(draft: ReleaseDraft, turns: tuple[Turn, ...], prompt: str) 
     return ()
 
 
-def _check_fim(draft: ReleaseDraft) -> CheckedPrompt:
+def _check_fim(draft: ReleaseDraft, header: GgufHeader) -> CheckedPrompt:
     """Of a completion model only its ``.Suffix`` part is used, by Ollama for IDEs, by this program as it reads it."""
     read = fim_template(draft)
     try:
@@ -123,12 +133,36 @@ def _check_fim(draft: ReleaseDraft) -> CheckedPrompt:
             hint="Write e.g. {{ if .Suffix }}<|fim_prefix|>{{ .Prompt }}<|fim_suffix|>{{ .Suffix }}<|fim_middle|>"
             "{{ else }}…{{ end }}",
         )
+    _check_marks(draft, read, header)
     if by_go != read.render(PREFIX, SUFFIX):
         raise PublishError(
             f"The Go template of {draft.name} makes another completion prompt than its .Suffix part says.",
             hint=first_difference("Ollama", by_go, "the .Suffix part", read.render(PREFIX, SUFFIX)),
         )
     return CheckedPrompt(draft.prompt)
+
+
+_FIM_TOKENS = ("fim_pre", "fim_suf", "fim_mid")
+
+
+def _check_marks(draft: ReleaseDraft, read: FimTemplate, header: GgufHeader) -> None:
+    """Prefix, suffix and middle are announced by the tokens that the model has for it, in the places for it."""
+    unknown = read.unknown_marks(tokenizer_from(header.metadata))
+    if unknown or "<no value>" in "".join(read.tokens):
+        raise PublishError(
+            f"The .Suffix part of {draft.name} names {', '.join(unknown) or 'a field that Ollama leaves empty'}, "
+            "which its model has no token for.",
+            hint="The model would read it as common text.",
+        )
+    prefix, suffix, middle = (token_text(header, name) for name in _FIM_TOKENS)
+    first, second = (prefix, suffix) if read.prefix_first else (suffix, prefix)
+    places = ((read.before, first), (read.between, second), (read.after, middle))
+    if any(token not in text for text, token in places):
+        raise PublishError(
+            f"The .Suffix part of {draft.name} is {read.render('…', '…')!r}; its model's tokens for prefix, suffix and "
+            f"middle are {prefix or 'not named'}, {suffix or 'not named'} and {middle or 'not named'}.",
+            hint="Write them in the Go template where they belong.",
+        )
 
 
 def _wrong(draft: ReleaseDraft, error: GoSyntaxError) -> PublishError:
