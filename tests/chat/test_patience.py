@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.core.chat import ChatRequest, Delta, Finished, Message
+from bbj_desktop.core.chat import ChatRequest, CompletionRequest, Delta, Finished, Message, Statistics
 from bbj_desktop.core.errors import EngineCrashedError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.versions import InstalledVersion
@@ -88,3 +88,58 @@ def test_the_embedded_engine_is_given_as_long(version: InstalledVersion, tmp_pat
         with pytest.raises(EngineCrashedError, match="fell silent"):
             list(runtime.chat(version, REQUEST, Cancel()))
         waits.set()
+
+
+def test_the_embedded_engine_that_stalls_in_the_middle_is_given_up(version: InstalledVersion, tmp_path: Path) -> None:
+    waits = threading.Event()
+    with StandIn("key") as server:
+        server.before_end = waits.wait
+        lender = OwnEngine(lambda config, _cancel: Reached(config, server))
+        runtime = EmbeddedRuntime(tmp_path, lender=lender, patience=Patience(between_s=0.1))
+        answer = runtime.chat(version, REQUEST, Cancel())
+        assert isinstance(next(answer), Delta)
+        with pytest.raises(EngineCrashedError, match="fell silent"):
+            list(answer)
+        waits.set()
+
+
+def test_the_embedded_engine_that_dies_in_the_middle_says_so(version: InstalledVersion, tmp_path: Path) -> None:
+    with StandIn("key") as server:
+        server.before_end = server.break_off
+        lender = OwnEngine(lambda config, _cancel: Reached(config, server))
+        runtime = EmbeddedRuntime(tmp_path, lender=lender)
+        with pytest.raises(EngineCrashedError, match="broke off in the middle"):
+            list(runtime.chat(version, REQUEST, Cancel()))
+
+
+@pytest.mark.parametrize(("seconds", "sent"), [(0, "0s"), (0.5, "0.5s"), (300, "300s"), (10**7, "10000000s")])
+def test_how_long_ollama_keeps_a_model_is_told_as_go_reads_it(
+    fake: FakeOllama, version: InstalledVersion, seconds: float, sent: str
+) -> None:
+    runtime = OllamaRuntime(fake.address, keep_alive_s=seconds)
+    list(runtime.chat(version, REQUEST, Cancel()))
+    assert fake.bodies["/api/chat"]["keep_alive"] == sent
+    list(runtime.complete(version, CompletionRequest(prompt="a", max_tokens=1), Cancel()))
+    assert fake.bodies["/api/generate"]["keep_alive"] == sent
+    runtime.close()
+
+
+def test_without_a_wish_ollama_keeps_it_as_long_as_it_wants(fake: FakeOllama, version: InstalledVersion) -> None:
+    runtime = OllamaRuntime(fake.address)
+    list(runtime.chat(version, REQUEST, Cancel()))
+    assert "keep_alive" not in fake.bodies["/api/chat"]
+    runtime.close()
+
+
+def test_a_prompt_that_ollama_remembered_isnt_taken_for_read(fake: FakeOllama, version: InstalledVersion) -> None:
+    runtime = OllamaRuntime(fake.address)
+    fresh, again = (_statistics(runtime, version) for _ in range(2))
+    assert (fresh.prefill_tokens, again.prefill_tokens) == (fresh.prompt_tokens, None)
+    assert fresh.load_s > again.load_s
+    runtime.close()
+
+
+def _statistics(runtime: OllamaRuntime, version: InstalledVersion) -> Statistics:
+    *_, last = runtime.chat(version, REQUEST, Cancel())
+    assert isinstance(last, Finished)
+    return last.statistics

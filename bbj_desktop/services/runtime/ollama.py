@@ -404,7 +404,10 @@ class OllamaRuntime:
         return self._answer(lambda: self._api.generate(body, version.context_length, cancel))
 
     def _kept(self, body: dict[str, Any]) -> dict[str, Any]:
-        return body if self._keep_alive_s is None else {**body, "keep_alive": f"{self._keep_alive_s:g}s"}
+        if self._keep_alive_s is None:
+            return body
+        seconds = f"{self._keep_alive_s:.3f}".rstrip("0").rstrip(".")  # without an exponent, which Go doesn't read
+        return {**body, "keep_alive": f"{seconds}s"}
 
     def _answer(self, ask: Callable[[], Generator[dict[str, Any]]]) -> Iterator[ChatEvent]:
         watch = Stopwatch()
