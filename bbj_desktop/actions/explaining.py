@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bbj_desktop.actions.context import Context
-from bbj_desktop.actions.installing import route_of
+from bbj_desktop.actions.placing import route_of
 from bbj_desktop.actions.recommending import Recommended
 from bbj_desktop.core import explaining
 from bbj_desktop.core.explaining import Explained

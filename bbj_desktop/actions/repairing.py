@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import mend, talk_to_ollama
-from bbj_desktop.actions.installing import donors_of, limits_of
+from bbj_desktop.actions.placing import donors_of, limits_of
 from bbj_desktop.actions.restreaming import restream
 from bbj_desktop.actions.serving_bytes import damaged_copies, look_at_files
 from bbj_desktop.core.errors import (

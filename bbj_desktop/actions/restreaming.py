@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import find_drift, talk_to_ollama
-from bbj_desktop.actions.installing import donors_of, limits_of
+from bbj_desktop.actions.placing import donors_of, limits_of
 from bbj_desktop.core.errors import EngineMissingError, StoreAccessError
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step
 from bbj_desktop.core.release import ChunkIndex
