@@ -46,6 +46,9 @@ class EngineStatus(BaseModel):
         crashes: How often one ended by itself.
         last_crash: Why, the last time.
         gateway: The address for IDEs; empty when it isn't open.
+        gateway_trouble: Why it isn't, though it should be.
+        memory_bytes: What the engine takes; null when nothing is loaded, or it can't be seen.
+        unload_s: The model's memory is freed after so many seconds without a question.
         logs: Folder of the logs.
     """
 
@@ -64,6 +67,9 @@ class EngineStatus(BaseModel):
     crashes: int = 0
     last_crash: str | None = None
     gateway: str = ""
+    gateway_trouble: str = ""
+    memory_bytes: int | None = None
+    unload_s: float | None = None
     logs: Path
 
 
@@ -108,8 +114,11 @@ def engine_status(context: Context) -> EngineStatus:
         answering=said["answering"],
         starts=said["starts"],
         crashes=said["crashes"],
-        last_crash=None if crash is None else crash["message"],
+        last_crash=None if crash is None else crash["message"].strip(),
         gateway=said.get("gateway", ""),
+        gateway_trouble=said.get("gateway_trouble", ""),
+        memory_bytes=None if loaded is None else loaded.get("size_bytes"),
+        unload_s=said.get("unload_s"),
         logs=logs,
     )
 

@@ -6,6 +6,7 @@ from bbj_desktop.actions.engine import EngineStatus, engine_logs, engine_status,
 from bbj_desktop.cli.results.engine import EngineLogsResult, EngineStatusResult, EngineStopResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
+from bbj_desktop.core.units import format_memory
 
 
 def status(session: Session) -> Outcome:
@@ -45,11 +46,14 @@ def _show(screen: Screen, found: EngineStatus) -> None:
         screen.line("  No model is in memory.")
     else:
         answering = f", answering {found.answering}" if found.answering else ""
-        screen.line(f"  In memory: {found.model}, {found.context_length:,} tokens of context{answering}")
+        taken = "" if found.memory_bytes is None else f", {format_memory(found.memory_bytes)}"
+        screen.line(f"  In memory: {found.model}, {found.context_length:,} tokens of context{taken}{answering}")
     clients = ", ".join(str(client.pid) for client in found.clients)
     screen.line(f"  Programs that use it: {clients or 'none'}")
     if found.gateway:
         screen.line(f"  Open for IDEs: {found.gateway}")
+    if found.gateway_trouble:
+        screen.line(f"  Not open for IDEs: {found.gateway_trouble}", "yellow")
     if found.last_crash:
         times = "once" if found.crashes == 1 else f"{found.crashes} times, the last time"
         screen.line(f"  Ended by itself {times}: {found.last_crash}", "yellow")

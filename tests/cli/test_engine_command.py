@@ -98,6 +98,18 @@ def test_with_the_setting_it_opens_whenever_a_host_starts(call: Call, monkeypatc
         assert call("gateway", "status", "--json").result["gateway"]["open"]
 
 
+def test_a_gateway_that_couldnt_open_is_told_where_one_looks(
+    call: Call, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BBJ_DESKTOP_GATEWAY", "on")
+    settings = load_settings({})
+    shared = Context(settings, paths_for(settings)).shared_engine()
+    with socket.create_server(("127.0.0.1", port)), find_or_start(shared.place, shared.options, Cancel()):
+        assert f"Not open for IDEs: Port {port} is taken" in call("engine", "status").out
+        told = call("engine", "status", "--json").result["engine"]
+    assert (told["gateway"], told["unload_s"], told["memory_bytes"]) == ("", 300.0, None)
+
+
 def test_a_host_that_was_killed_isnt_shown_as_running(call: Call) -> None:
     call("gateway", "start")
     pid = call("engine", "status", "--json").result["engine"]["pid"]

@@ -29,6 +29,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 _NEWER_OPTIONS = {
     "LLAMA_ARG_CACHE_RAM": "0",  # the default keeps up to 8 GiB of old prompts, which no fit counts on
+    "LLAMA_ARG_CACHE_IDLE_SLOTS": "0",  # wants that memory, and complains without it
     "LLAMA_ARG_ENDPOINT_SLOTS": "0",  # it would show prompts
     "LLAMA_ARG_OFFLINE": "1",
     "LLAMA_ARG_UI": "0",

@@ -158,6 +158,7 @@ def _parameters(xllamacpp: Any, config: HostConfig) -> Any:
     parameters.endpoint_slots = False  # it would show prompts
     parameters.offline = True
     parameters.cache_ram_mib = 0  # the default keeps up to 8 GiB of old prompts, which no fit counts on
+    parameters.cache_idle_slots = False  # wants that memory, and complains without it
     parameters.fit_params = sys.platform == "darwin"  # how much goes to the GPU; without one it only costs time
     return parameters
 
