@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import count
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,8 +17,9 @@ from bbj_desktop.actions.checking import (
 )
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core.chat import Delta
-from bbj_desktop.core.compiling import CheckedAnswer, CompileReport, Judgement, Verdict
-from bbj_desktop.core.progress import Cancel
+from bbj_desktop.core.compiling import CheckedAnswer, CompileReport, Judgement, Verdict, not_judged
+from bbj_desktop.core.errors import UserInputError
+from bbj_desktop.core.progress import Cancel, Report, Step
 
 
 class Generation(StrEnum):
@@ -85,6 +87,7 @@ class GeneratedCode(BaseModel):
 def generate_code(
     context: Context,
     request: CodeRequest,
+    report: Report,
     cancel: Cancel,
     *,
     model: str | None = None,
@@ -97,19 +100,27 @@ def generate_code(
         attempts: How often it may try again.
 
     Raises:
+        UserInputError: The prompt is empty.
         NotFoundError: Nothing (like it) is installed.
         EngineError: The runtime fails.
         Cancelled: On request.
     """
+    if not request.prompt.strip():
+        raise UserInputError("There is no task to write code for.", hint="Say in the prompt what the code shall do.")
     compiler = compiler_for(context.settings.values)
     conversation = open_conversation(context, model)
+    asked = count()
 
     def ask(text: str) -> str:
+        attempt = next(asked)
+        what = f"Mending the code, attempt {attempt} of {attempts}" if attempt else "Writing the code"
+        report(Step("mend" if attempt else "write", what))
         pieces = [event.text for event in conversation.ask(text, cancel) if isinstance(event, Delta)]
         cancel.check()
         return "".join(pieces)
 
     def check(answer: str) -> CheckedAnswer:
+        report(Step("compile", "Compiling the code"))
         return check_answer(compiler, answer, cancel)
 
     tried = list(ask_until_it_compiles(request.text(), ask, check, lambda attempt: attempt <= attempts))
@@ -126,6 +137,8 @@ def generate_code(
 
 def validate_code(context: Context, code: str, cancel: Cancel) -> CompileReport:
     """What the compiler of this machine says of a piece of code; without one it is "not judged". Raises Cancelled."""
+    if not code.strip():  # it would compile
+        return CompileReport(syntax=not_judged("There is no code."))
     return check_code(compiler_for(context.settings.values), code, cancel)
 
 

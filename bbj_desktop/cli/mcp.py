@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import hmac
 import signal
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from bbj_desktop import __version__
-from bbj_desktop.actions.context import Context
-from bbj_desktop.actions.generating import (
-    CodeRequest,
-    GeneratedCode,
-    Generation,
-    generate_code,
-    lines_of,
-    validate_code,
-)
-from bbj_desktop.cli.results.answers import McpResult, ValidatedCode
+from bbj_desktop.cli.results.answers import McpResult
 from bbj_desktop.cli.session import Outcome, Session
-from bbj_desktop.core.errors import BBjDesktopError, Cancelled, EngineMissingError, UserInputError
-from bbj_desktop.core.progress import Cancel
+from bbj_desktop.core.errors import EngineMissingError, UserInputError
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
     from starlette.types import ASGIApp, Receive, Scope, Send
-
-Result = TypeVar("Result")
 
 HOST = "127.0.0.1"
 KEY_FILE = "mcp.key"
@@ -55,50 +41,11 @@ def _server(session: Session) -> MCPServer:
         raise EngineMissingError(
             "The package mcp isn't installed here.", hint='Type: pip install "bbj-desktop[mcp]"'
         ) from error
+    from bbj_desktop.cli.mcp_tools import declare_tools
+
     server = MCPServer("bbj-desktop", version=__version__, instructions=_INSTRUCTIONS, log_level="WARNING")
     declare_tools(server, session.context, session.arguments.model)
     return server
-
-
-def declare_tools(server: MCPServer, context: Context, model: str | None) -> None:
-    """Offers the two tools; the protocol's descriptions are their docstrings."""
-
-    async def generate_bbj_code(prompt: str, generation: Generation, surrounding_code: str = "") -> GeneratedCode:
-        """Writes BBj code. Generation is the kind of BBj: character, vpro5, bbj-gui or dwc. Surrounding code, if given,
-        is what the new code belongs into. What the BBj compiler refuses is mended, up to three times; the verdict says
-        whether the code compiles, fails, or was not judged because there is no compiler."""
-        request = CodeRequest(prompt=prompt, generation=generation, surrounding=surrounding_code)
-        return await _in_thread(lambda cancel: generate_code(context, request, cancel, model=model))
-
-    async def validate_bbj_syntax(code: str) -> ValidatedCode:
-        """Has the BBj compiler check the syntax of a program or class. Gives the lines that it refuses, or "not judged"
-        where there is no compiler."""
-        report = await _in_thread(lambda cancel: validate_code(context, code, cancel))
-        return ValidatedCode(
-            verdict=report.syntax.verdict,
-            lines=lines_of(report.syntax),
-            types=report.types.verdict if report.types else None,
-            type_lines=lines_of(report.types),
-        )
-
-    for tool in (generate_bbj_code, validate_bbj_syntax):
-        server.add_tool(tool)
-
-
-async def _in_thread(job: Callable[[Cancel], Result]) -> Result:
-    """Runs a blocking job beside the protocol; a client that takes its request back stops it."""
-    import anyio
-    from mcp.server.mcpserver.exceptions import ToolError
-
-    cancel = Cancel()
-    try:
-        return await anyio.to_thread.run_sync(partial(job, cancel), abandon_on_cancel=True)
-    except Cancelled:
-        raise ToolError("Stopped.") from None
-    except BBjDesktopError as error:
-        raise ToolError(f"{error.message} {error.hint}".strip()) from error
-    finally:
-        cancel.cancel()
 
 
 def _serve_stdio(server: MCPServer) -> None:

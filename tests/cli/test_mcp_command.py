@@ -8,19 +8,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
+import psutil
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.generating import validate_code
+from bbj_desktop.actions.paths import paths_for
 from bbj_desktop.cli.mcp import KEY_FILE
+from bbj_desktop.core.compiling import Verdict
 from bbj_desktop.core.errors import StoreAccessError
+from bbj_desktop.core.progress import Cancel
+from bbj_desktop.core.settings import ResolvedSettings
 from bbj_desktop.services.local_key import local_key
 from tests.cli.conftest import PROGRAM, Call
 from tests.fakes.compiler import bbj_installation
@@ -79,6 +86,68 @@ def test_generated_code_has_been_compiled_and_mended(ollama: FakeOllama, compile
     assert "PRINT @(column,row)" in first["content"]
     assert "rem here" in first["content"]
     assert (compiler / "calls").read_text().count("-N") == 2
+
+
+@pytest.mark.usefixtures("installed", "compiler")
+def test_the_client_is_told_how_far_it_is(ollama: FakeOllama) -> None:
+    ollama.answers = [_block("BAD"), _block("print 2")]
+    told: list[tuple[float, str | None]] = []
+
+    async def ask(client: Client) -> Any:
+        async def tell(progress: float, total: float | None, message: str | None) -> None:
+            assert total is None
+            told.append((progress, message))
+
+        asked = {"prompt": "Print 2.", "generation": "dwc"}
+        return await client.call_tool("generate_bbj_code", asked, progress_callback=tell)
+
+    assert not over_stdio(ask).is_error
+    assert sorted(told) == [
+        (1, "Writing the code"),
+        (2, "Compiling the code"),
+        (3, "Mending the code, attempt 1 of 3"),
+        (4, "Compiling the code"),
+    ]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_request_that_is_taken_back_ends_the_compiler(compiler: Path) -> None:
+    async def ask(client: Client) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.call_tool, "validate_bbj_syntax", {"code": "HANG"})
+            while not (compiler / "started").exists() or not (compiler / "started").read_text():  # noqa: ASYNC110 - another program writes it
+                await anyio.sleep(0.02)
+            group.cancel_scope.cancel()
+        process = psutil.Process(int((compiler / "started").read_text()))
+        with suppress(psutil.NoSuchProcess), anyio.fail_after(15):  # its own limit is 20 s, then 60 s of sleep
+            while process.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110 - another process ends
+                await anyio.sleep(0.02)
+
+    with suppress(psutil.NoSuchProcess):
+        over_stdio(ask)
+
+
+WRONG: list[tuple[str, dict[str, str], str]] = [
+    ("generate_bbj_code", {"prompt": " ", "generation": "dwc"}, "no task"),
+    ("generate_bbj_code", {"prompt": "Print 1.", "generation": "cobol"}, "'bbj-gui'"),
+    ("generate_bbj_code", {"prompt": "word " * 20_000, "generation": "dwc"}, "too long"),
+    ("validate_bbj_syntax", {}, "Field required"),
+]
+
+
+@pytest.mark.usefixtures("installed", "compiler")
+def test_what_cannot_be_answered_is_an_error_of_the_tool_and_the_server_goes_on() -> None:
+    async def ask(client: Client) -> list[Any]:
+        return [await client.call_tool(tool, arguments) for tool, arguments, _ in WRONG]
+
+    for result, (_, _, said) in zip(over_stdio(ask), WRONG, strict=True):
+        assert result.is_error
+        assert said in result.content[0].text
+
+
+def test_no_code_is_not_said_to_compile() -> None:
+    checked = validate_code(Context(ResolvedSettings(), paths_for(ResolvedSettings())), " \n", Cancel())
+    assert checked.syntax.verdict is Verdict.NOT_JUDGED
 
 
 @pytest.mark.usefixtures("installed", "compiler")
