@@ -71,7 +71,7 @@ def mend(
         return version, ()
     with talk_to_ollama(context) as api:
         found = list(_drift_of(api, version, api.tags(), store.versions()))
-        if any(drift.wrong_answer for drift in found):
+        if any(drift.wrong_answer or drift.kind is DriftKind.CONTEXT for drift in found):
             _tell(found, report)
             report(Step("register", f"Registering {version.key} with Ollama again"))
             if store.keeps(version):  # else the only files would go with the last name: the route replaces it
@@ -113,7 +113,7 @@ def _left_behind(api: OllamaApi, version: InstalledVersion, drift: Drift) -> boo
     registration, shown = version.registration("ollama"), api.show(drift.name)
     if drift.wrong_answer or registration is None or shown is None:
         return False
-    return not tag_drift(version, registration, shown, lambda _: True)
+    return not any(each.wrong_answer for each in tag_drift(version, registration, shown, lambda _: True))
 
 
 def _drift_of(

@@ -68,7 +68,7 @@ def restream(
     indexes = [registry.chunk_index(part, cancel) for part, _ in version.files]
     with talk_to_ollama(context) as api, _looked(api, runtime, version, indexes, report, cancel) as looked:
         damaged = sum(each.damaged_bytes for each in looked)
-        drift = tuple(each for each in find_drift(context, (version,)) if each.wrong_answer)
+        drift = tuple(each for each in find_drift(context, (version,)) if each.wrong_answer)  # mend sees to the rest
         if not damaged and not drift:
             _tell_unread(looked, report)
             return 0, 0, ()

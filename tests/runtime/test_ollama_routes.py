@@ -22,6 +22,7 @@ from bbj_desktop.core.routes import Route
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.runtime.ollama import OllamaRuntime
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
+from bbj_desktop.services.runtime.ollama_drift import tag_drift
 from tests.fakes.contract import (
     KEEP_ALIVE_S,
     REAL,
@@ -160,6 +161,33 @@ def test_aliases_and_removal_work_as_with_every_other_way(target: Target) -> Non
     assert target.version.path.exists()
 
 
+def test_what_was_registered_isnt_called_changed_later(target: Target) -> None:
+    registration = target.runtime.register(target.version, silent, Cancel())
+    known = target.version.model_copy(update={"registrations": (registration,)})
+    shown = target.api.show(known.key)
+    assert tag_drift(known, registration, shown, lambda digest: target.api.has_blob(digest, Cancel())) == ()
+
+
+def test_a_name_means_another_version_at_once_while_the_former_is_loaded(target: Target) -> None:
+    newer = installed(target.version.path, version="2026.2", prompt=_prompt(system="Another prompt."))
+    for version in (target.version, newer):
+        target.runtime.register(version, silent, Cancel())
+        _ask(target, version)
+        (alias, *_) = target.runtime.activate(version)
+        shown = target.api.show(alias)
+        assert shown is not None
+        assert shown["system"] == version.release.prompt.system
+    target.runtime.activate(target.version)  # back again, both loaded
+    tags = target.api.tags()
+    assert tags[alias] == tags[target.version.key] != tags[newer.key]
+
+
+def _ask(target: Target, version: InstalledVersion) -> None:
+    question = ChatRequest(messages=(Message(role="user", content="REM"),), max_tokens=1)
+    *_, last = target.runtime.chat(version, question, Cancel())
+    assert isinstance(last, Finished)
+
+
 def test_the_prompt_is_the_one_of_the_training(target: Target) -> None:
     version = installed(target.version.path, prompt=_prompt(rendering=RENDERING))
     target.runtime.register(version, silent, Cancel())
@@ -295,7 +323,7 @@ def test_a_pull_tells_how_far_it_is(pulling: Target) -> None:
 def test_an_error_inside_the_stream_is_an_error(pulling: Target) -> None:
     assert pulling.fake is not None
     pulling.fake.faults["/api/pull"] = Fault("error", after=2, text="no space left on device")
-    with pytest.raises(EngineRefusedError, match="no space left"):
+    with pytest.raises(EngineRefusedError, match=r"has no room .* no space left.*Make room"):
         pulling.runtime.register(pulling.version, silent, Cancel())
     assert not pulling.fake.models
 

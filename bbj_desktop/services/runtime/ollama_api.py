@@ -154,7 +154,10 @@ class OllamaApi:
 
     def upload(self, path: Path, digest: str, report: Report, cancel: Cancel) -> None:
         """Streams a file into Ollama's store, which hashes it. A broken upload starts from the beginning."""
-        size = path.stat().st_size
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            raise StoreAccessError(f"{path} can't be read: {error}.", hint="Install the version again.") from error
         with self._wire.open(
             "POST",
             f"/api/blobs/{digest}",

@@ -19,6 +19,8 @@ class DriftKind(StrEnum):
     """Our tag is no more."""
     CHANGED = "changed"
     """Template, system prompt or parameters aren't the release's."""
+    CONTEXT = "context"
+    """It has another context length, as another user of the same Ollama chose. Our own questions name theirs."""
     OTHER_WEIGHTS = "other-weights"
     """It serves another file."""
     NO_WEIGHTS = "no-weights"
@@ -49,7 +51,7 @@ class Drift(BaseModel):
     @property
     def wrong_answer(self) -> bool:
         """Whether it concerns what answers under the version's own tag, not only an alias."""
-        return not self.kind.startswith("alias")
+        return not self.kind.startswith("alias") and self.kind is not DriftKind.CONTEXT
 
     @property
     def mendable(self) -> bool:
@@ -72,7 +74,14 @@ def tag_drift(
     if shown is None:
         return (_drift(version, DriftKind.GONE, key, f"Ollama doesn't know {key} any more."),)
     found = []
-    if different := differences_from(version, shown):
+    different = differences_from(version, shown)
+    if different == ("the parameter num_ctx",):
+        text = (
+            f"{key} has another context length in Ollama than the {version.context_length} tokens chosen here, which "
+            "programs get that don't name one."
+        )
+        found.append(_drift(version, DriftKind.CONTEXT, key, text))
+    elif different:
         text = f"Somebody changed {key} in Ollama: {', '.join(different)}."
         found.append(_drift(version, DriftKind.CHANGED, key, text))
     served = served_digest(shown.get("modelfile", ""))

@@ -60,7 +60,8 @@ def _is_ours(
         registration = version.registration("ollama")
         if registration is None:
             continue
-        means_it = tags[name] == tags.get(version.key) or not tag_drift(version, registration, shown, lambda _: True)
+        drift = tag_drift(version, registration, shown, lambda _: True)
+        means_it = tags[name] == tags.get(version.key) or not any(each.wrong_answer for each in drift)
         if name == version.key or (name in registration.aliases and means_it):
             return True
     return False

@@ -13,6 +13,7 @@ _RUNNER_DIED = re.compile(
     r"(runner|llama-server|model).*(terminated|crashed|exited|no longer running|unexpectedly stopped)|signal: ",
     re.IGNORECASE,
 )
+_FULL = re.compile(r"no space left|not enough space|disk full|disk quota exceeded", re.IGNORECASE)
 
 
 def too_long(prompt_tokens: int | None, context_length: int) -> ContextFullError:
@@ -46,6 +47,12 @@ def refusal(said: object, *, status: int | None, doing: str, context_length: int
         return EngineRefusedError(
             f"Ollama doesn't know what it was asked for ({doing}): {text}.",
             hint="Activate or install the version again.",
+        )
+    if _FULL.search(text):
+        return EngineRefusedError(
+            f"Ollama has no room to {doing}: {text}.",
+            hint="Make room on the volume of its models folder (bbj-desktop ollama status tells which), then do it "
+            "again: what has arrived is kept.",
         )
     return EngineRefusedError(f"Ollama refused to {doing}: {text}.", hint="Its log says more.")
 
