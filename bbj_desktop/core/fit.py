@@ -202,11 +202,13 @@ class Budget:
         return cls(ram_capacity(profile), vram, unified=GpuKind.UNIFIED in kinds)
 
     def with_graphics(self, limit_bytes: int) -> Budget:
-        """With no more graphics memory than this, over all cards."""
-        room = sum(self.vram_bytes)
-        if room <= limit_bytes:
-            return self
-        return replace(self, vram_bytes=tuple(each * limit_bytes // room for each in self.vram_bytes))
+        """With no more graphics memory for models than this over all cards, beside each card's own context; as much of
+        it as possible on the roomiest card."""
+        left, room = limit_bytes, [0] * len(self.vram_bytes)
+        for index in sorted(range(len(room)), key=lambda i: (-self.vram_bytes[i], i)):
+            room[index] = min(self.vram_bytes[index], left + GPU_CONTEXT_BYTES) if left > 0 else 0
+            left -= max(0, room[index] - GPU_CONTEXT_BYTES)
+        return replace(self, vram_bytes=tuple(room))
 
     def less(self, fit: Fit) -> Budget:
         """What is left beside a model."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from bbj_desktop.core import reasons as say
 from bbj_desktop.core.engines import EngineName, RuntimeStatus
-from bbj_desktop.core.fit import GPU_CONTEXT_BYTES, Budget, Graph, estimate, shorter_contexts
+from bbj_desktop.core.fit import Budget, Graph, estimate, shorter_contexts
 from bbj_desktop.core.hardware import HardwareProfile, VolumePurpose
 from bbj_desktop.core.measuring import Learned
 from bbj_desktop.core.recommendation import Candidate, Fit, Placement, Reason, ReasonKind
@@ -100,10 +100,7 @@ class Judge:
     def budget(self) -> Budget:
         """What models may take; of graphics memory not more than the engine was seen to get."""
         budget, seen = Budget.of(self.profile, self.accelerators), self.learned.graphics_room(self.engine)
-        if seen is None:
-            return budget
-        contexts = GPU_CONTEXT_BYTES * sum(room > 0 for room in budget.vram_bytes)  # which Ollama doesn't count
-        return budget.with_graphics(seen.most_bytes + contexts)
+        return budget if seen is None else budget.with_graphics(seen.most_bytes)
 
     def judge(
         self,
