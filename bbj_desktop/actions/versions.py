@@ -14,6 +14,7 @@ from bbj_desktop.core.errors import EngineError, InUseError, NotFoundError, User
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step, silent
 from bbj_desktop.core.versions import InstalledVersion, Registration, aliases_of, model_name, previous_of
 from bbj_desktop.services.runtime.ollama_drift import Drift
+from bbj_desktop.services.store.blobs import check_files
 from bbj_desktop.services.store.rebuilding import Rebuilt
 from bbj_desktop.services.store.store import Store
 
@@ -144,7 +145,7 @@ def activate_version(
             aliases = aliases_of(version.release)  # what they shall mean, for the repair
         else:
             if registration.runtime == "embedded":  # reads our file; Ollama has its own
-                store.check_file(version)
+                check_files(version)
             aliases = context.runtime("ollama" if registration.runtime == "ollama" else "embedded").activate(version)
         changed.append(registration.model_copy(update={"aliases": aliases}))
     return store.activate(key, changed)

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -38,6 +38,8 @@ from bbj_desktop.core.units import format_bytes
 from bbj_desktop.core.versions import InstalledVersion, Registration, previous_of
 from bbj_desktop.services.locking import FileLock
 from bbj_desktop.services.meter import Meter
+from bbj_desktop.services.store.activation import activation_of
+from bbj_desktop.services.store.blobs import Leftover, blob_files, check_files, leftovers_among, names_of, size_on_disk
 from bbj_desktop.services.store.checking import digest_of_file
 from bbj_desktop.services.store.disk import Disk
 from bbj_desktop.services.store.finding import find_version
@@ -48,14 +50,12 @@ from bbj_desktop.services.store.records import (
     blob_name,
     copy_places,
     digest_of_blob,
-    files_in,
     key_of_copy,
     read_records,
     record_place,
 )
 
 STORE_FORMAT = 1
-_TICK = timedelta(microseconds=1)
 _LOOKS = 20  # tries to read all records while nobody changes them
 
 
@@ -70,23 +70,6 @@ class Freed:
 
     bytes: int = 0
     paths: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Leftover:
-    """Files of one blob that no installed version uses.
-
-    Attributes:
-        path: The most important of them.
-        size_bytes: What they take on the volume.
-        partial: Whether the blob isn't whole.
-        paths: All of them.
-    """
-
-    path: Path
-    size_bytes: int
-    partial: bool
-    paths: tuple[Path, ...]
 
 
 class _StoreFile(BaseModel):
@@ -153,7 +136,7 @@ class Store:
         keys = {version.key for version in contents.versions}
         pending = _pending(self._read_journal()[0])
         found: dict[str, set[str]] = {}
-        for path in self._blob_files():
+        for path in blob_files(self.root):
             if (
                 (key := key_of_copy(path.name)) is not None
                 and key not in keys
@@ -233,24 +216,19 @@ class Store:
         """Files that no installed version uses: unfinished downloads, and whole files without a record. One whose
         record is lost isn't among them: ``rebuild`` decides about it."""
         contents = self._read()
-        used = _names_of(contents.versions).union(*self._lost(contents).values())
-        groups: dict[str, list[Path]] = {}
-        for path in self._blob_files():
-            name = path.name.partition(".")[0]
-            if name not in used or not (path.name == name or path.suffix == ".json"):
-                groups.setdefault(name, []).append(path)
-        return tuple(_leftover(name, paths) for name, paths in groups.items())
+        used = names_of(contents.versions).union(*self._lost(contents).values())
+        return leftovers_among(blob_files(self.root), used)
 
     def held_bytes(self) -> dict[str, int]:
         """What of each model file is on the volume already, by digest: whole files and unfinished downloads."""
         shared = self._shared.versions() if self._shared is not None else ()
         parts = [part for version in shared for part in version.variant.parts]
         held = {part.file.digest: part.file.length_bytes for part in parts}
-        for path in self._blob_files():
+        for path in blob_files(self.root):
             if path.suffix == ".json":
                 continue
             digest = digest_of_blob(path.name.partition(".")[0])
-            held[digest] = max(held.get(digest, 0), _size_on_disk(path))
+            held[digest] = max(held.get(digest, 0), size_on_disk(path))
         return held
 
     def verify(self, key: str, report: Report, cancel: Cancel) -> None:
@@ -306,7 +284,7 @@ class Store:
         Raises:
             StoreAccessError: The file isn't there or hasn't its length.
         """
-        self.check_file(version)
+        check_files(version)
         with self.lock():
             before = {each.key: each for each in self.versions()}.get(version.key)
             if before is not None:
@@ -319,7 +297,7 @@ class Store:
                     }
                 )
             newly = version.active and (before is None or not before.active)
-            steps = self._activation(version) if newly else records_of(version)
+            steps = activation_of(version, self.versions(), self._now()) if newly else records_of(version)
             self._journal.perform("install", steps)
             return self.get(version.key)
 
@@ -340,7 +318,7 @@ class Store:
             version = self.get(key)
             for registration in registrations:
                 version = _with_registration(version, registration)
-            steps = records_of(version) if version.active else self._activation(version)
+            steps = records_of(version) if version.active else activation_of(version, self.versions(), self._now())
             self._journal.perform("activate", steps)
             return self.get(key)
 
@@ -370,7 +348,7 @@ class Store:
             if version.active and not force and any(each.slot == version.slot for each in others):
                 raise InUseError(f"{key} is the active version.", hint="Activate another one first.")
             files = self._files_of(version, others)
-            sizes = {path: _size_on_disk(path) for path in files}
+            sizes = {path: size_on_disk(path) for path in files}
             places = dict.fromkeys((*copy_places(version), *(f"blobs/{path.name}" for path in files)))
             self._journal.perform("remove", tuple(Unlink(place=place) for place in (record_place(key), *places)))
             gone = tuple(path for path in files if path.suffix != ".json" and not path.exists())
@@ -407,30 +385,11 @@ class Store:
             self._journal.perform("change", records_of(change(self.get(key))))
             return self.get(key)
 
-    def _activation(self, version: InstalledVersion) -> tuple[Write, ...]:
-        """The records of a slot once ``version`` is its active one.
-
-        An active version without a time was activated by a program that didn't note it: it counts from its install on.
-        """
-        slot = [each for each in self.versions() if each.slot == version.slot and each.key != version.key]
-        passive = [
-            each.model_copy(update={"active": False, "activated_at": each.activated_at or each.installed_at})
-            for each in slot
-            if each.active
-        ]
-        times = [each.activated_at for each in (*slot, *passive, version) if each.activated_at is not None]
-        at = max([self._now(), *(time + _TICK for time in times)])  # a clock that was wrong mixes nothing up
-        changed = (*passive, version.model_copy(update={"active": True, "activated_at": at}))
-        return tuple(step for each in changed for step in records_of(each))
-
     def _files_of(self, version: InstalledVersion, others: Iterable[InstalledVersion]) -> tuple[Path, ...]:
         """Its own files in the store, and what is left of their downloads; what other versions use isn't among them.
         Files elsewhere aren't ours to remove."""
-        names = {blob_name(part.file.digest) for part in version.variant.parts} - _names_of(others)
-        return tuple(path for path in self._blob_files() if path.name.partition(".")[0] in names)
-
-    def _blob_files(self) -> list[Path]:
-        return [path for path in files_in(self.root / "blobs") if path.name.startswith("sha256-")]
+        names = {blob_name(part.file.digest) for part in version.variant.parts} - names_of(others)
+        return tuple(path for path in blob_files(self.root) if path.name.partition(".")[0] in names)
 
     def _read(self) -> Contents:
         """All records as of one moment: read again when an operation began or ended meanwhile."""
@@ -473,17 +432,6 @@ class Store:
             self._disk.write_atomic(self.root / "store.json", _StoreFile().model_dump_json().encode())
         self._journal.recover()
 
-    def check_file(self, version: InstalledVersion) -> None:
-        """Raises StoreAccessError unless all of a version's files are there in their lengths."""
-        for part, path in version.files:
-            expected = part.file.length_bytes
-            try:
-                size = path.stat().st_size
-            except OSError as error:
-                raise StoreAccessError(f"{path} can't be read: {error.strerror}.") from error
-            if size != expected:
-                raise StoreAccessError(f"{path} has {size} bytes instead of {expected}.", hint="Install it again.")
-
 
 def _open_shared(root: Path | None) -> tuple[Store | None, tuple[str, ...]]:
     """A shared store that can't be read must not stop this one."""
@@ -504,11 +452,6 @@ def _length(path: Path) -> int | None:
         return None
 
 
-def _names_of(versions: Iterable[InstalledVersion]) -> set[str]:
-    """The names of all files that versions use."""
-    return {path.name for version in versions for _, path in version.files}
-
-
 def _with_registration(version: InstalledVersion, registration: Registration) -> InstalledVersion:
     others = tuple(entry for entry in version.registrations if entry.runtime != registration.runtime)
     return version.model_copy(update={"registrations": (*others, registration)})
@@ -516,19 +459,3 @@ def _with_registration(version: InstalledVersion, registration: Registration) ->
 
 def _pending(entry: Entry) -> dict[str, str | None]:
     return {step.place: step.content if isinstance(step, Write) else None for step in entry.steps}
-
-
-def _leftover(name: str, paths: list[Path]) -> Leftover:
-    whole = next((path for path in paths if path.name == name), None)
-    main = whole or next((path for path in paths if path.suffix == ".part"), paths[0])
-    return Leftover(main, sum(_size_on_disk(path) for path in paths), whole is None, tuple(paths))
-
-
-def _size_on_disk(path: Path) -> int:
-    """What removing a file frees: an unfinished download may have holes. Windows doesn't tell blocks."""
-    try:
-        state = path.stat()
-    except OSError:
-        return 0
-    blocks: int | None = getattr(state, "st_blocks", None)
-    return state.st_size if blocks is None else min(state.st_size, blocks * 512)
