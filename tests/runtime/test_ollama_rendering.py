@@ -131,6 +131,23 @@ def test_what_was_checked_is_still_known_the_next_time(customer: Customer) -> No
     assert customer.register(known) == first
 
 
+def test_what_an_older_ollama_did_not_show_is_compared_once_a_newer_one_does(of_old: Customer) -> None:
+    version = of_old.version()
+    first = of_old.register(version)
+    of_old.fake.version = "0.33.0"
+    known = version.model_copy(update={"registrations": (first,)})
+    assert of_old.register(known).prompt_check is PromptCheck.EQUAL
+
+
+def test_what_was_never_compared_goes_when_it_turns_out_to_be_another_prompt(customer: Customer) -> None:
+    version = customer.version()
+    first = customer.register(version).model_copy(update={"prompt_check": None})
+    customer.fake.rendered = "### User"
+    with pytest.raises(EngineMismatchError):
+        customer.register(version.model_copy(update={"registrations": (first,)}))
+    assert version.key not in customer.fake.models
+
+
 def test_a_registration_of_before_says_that_nobody_looked() -> None:
     old = Registration.model_validate({"runtime": "ollama", "tag": "bbj-coder:2026.1-7b-q4_0"})
     assert old.prompt_check is None

@@ -187,7 +187,8 @@ class OllamaRuntime:
         served = self._as_registered(version)
         known = version.registration("ollama")
         if served is not None and known is not None:
-            return known.model_copy(update={"tag": version.key, "served_digest": served})
+            checked = self._checked_by_now(version, known, report, cancel)
+            return known.model_copy(update={"tag": version.key, "served_digest": served, "prompt_check": checked})
         if served is not None:  # somebody was ended just before the end
             sweep(self._api, self._api.tags())
         route = self._take(version, report, cancel) if served is None else None
@@ -320,16 +321,29 @@ class OllamaRuntime:
             EngineError: No answer comes; the tag stays, and nothing points to it yet.
         """
         report(Step("try", f"Asking {version.key} a first question"))
-        try:
-            checked = self._taker().check_rendering(version, report, cancel)
-        except EngineMismatchError:
-            self._api.delete(version.key)
-            raise
+        checked = self._rendering_checked(version, report, cancel)
         question = ChatRequest(messages=(Message(role="user", content="REM"),), max_tokens=1)
         for _ in self.chat(version, question, cancel):
             cancel.check()
         cancel.check()
         return checked
+
+    def _checked_by_now(
+        self, version: InstalledVersion, known: Registration, report: Report, cancel: Cancel
+    ) -> PromptCheck | None:
+        """Compares the prompt where that couldn't be done before: by an older program, or with an older Ollama."""
+        done = known.prompt_check in (PromptCheck.EQUAL, PromptCheck.NO_EXAMPLE)
+        if done or not self._ask_first or version.release.prompt.rendering is None:
+            return known.prompt_check
+        return self._rendering_checked(version, report, cancel)
+
+    def _rendering_checked(self, version: InstalledVersion, report: Report, cancel: Cancel) -> PromptCheck:
+        """Raises EngineMismatchError for another prompt; the tag goes."""
+        try:
+            return self._taker().check_rendering(version, report, cancel)
+        except EngineMismatchError:
+            self._api.delete(version.key)
+            raise
 
     def _as_registered(self, version: InstalledVersion) -> str | None:
         """The digest served under the version's tag, if everything there is as it should be."""
