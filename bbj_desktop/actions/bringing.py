@@ -213,6 +213,8 @@ def stream(
     registration = runtime.stream(record, passed, report, cancel)
     keep_tokenizers(context, registry, [record.release], cancel)
     version = store.install(record.model_copy(update={"registrations": (registration,)}))
+    for index in indexes:  # kept with us: Ollama's folder isn't ours to write
+        keep_index(index, store.blob_path(index.file.digest), Disk())
     fetched = sum(each.received_bytes for each in passed.values())
     return Brought(version, fetched, not fetched)
 

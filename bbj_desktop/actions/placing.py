@@ -73,7 +73,7 @@ def donors_of(store: Store) -> tuple[Donor, ...]:
     """The installed files whose chunks are known: an update takes from them what didn't change."""
     versions = (*store.versions(), *store.shared_versions())
     paths = dict.fromkeys(path for version in versions for _, path in version.files)
-    indexes = ((path, recall_index(path)) for path in paths)
+    indexes = ((path, recall_index(path) or recall_index(store.root / "blobs" / path.name)) for path in paths)
     return tuple(Donor(path, index) for path, index in indexes if index is not None)
 
 

@@ -13,11 +13,18 @@ import pytest
 from bbj_desktop.actions import repairing, serving_bytes, versions
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import find_drift
-from bbj_desktop.core.errors import DigestError, EngineRefusedError, NotFoundError, StoreAccessError, TransportError
+from bbj_desktop.core.errors import (
+    DigestError,
+    EngineCrashedError,
+    EngineRefusedError,
+    NotFoundError,
+    StoreAccessError,
+    TransportError,
+)
 from bbj_desktop.core.progress import Cancel, Event, Remark, silent
 from bbj_desktop.core.versions import InstalledVersion
 from tests.actions.conftest import install
-from tests.fakes.ollama import FakeOllama
+from tests.fakes.ollama import FakeOllama, Fault
 from tests.fakes.published import Publication, customer, trust
 from tests.fakes.release_server import ReleaseServer
 
@@ -210,6 +217,17 @@ def test_activating_what_somebody_changed_fetches_nothing_and_loses_nothing(
     versions.activate(context, version.key, silent, Cancel())
     assert sent(server, version) == before
     assert as_signed(context, service, version.key)
+
+
+def test_a_repair_that_was_interrupted_is_taken_up_again(
+    context: Context, service: FakeOllama, damaged: InstalledVersion
+) -> None:
+    service.faults["/api/pull"] = Fault("drop", after=2)
+    with pytest.raises(EngineCrashedError):
+        repair(context, damaged)
+    assert [each.key for each in context.open_store().versions()] == [damaged.key]
+    repair(context, damaged)
+    assert as_signed(context, service, damaged.key)
 
 
 def test_a_file_that_is_gone_is_told(context: Context, service: FakeOllama, version: InstalledVersion) -> None:

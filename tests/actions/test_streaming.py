@@ -15,6 +15,7 @@ from bbj_desktop.core.errors import DigestError, EngineCrashedError
 from bbj_desktop.core.ownership import OwnershipKind
 from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.services.runtime.ollama import OllamaRuntime
+from bbj_desktop.services.transfer.donors import recall_index
 from tests.actions.conftest import CHAT, install
 from tests.fakes.ollama import FakeOllama, Fault
 from tests.fakes.published import Publication, customer, trust
@@ -115,6 +116,23 @@ def test_installing_again_fetches_nothing(context: Context) -> None:
     again = install(context)
     assert again.already
     assert again.fetched_bytes == 0
+
+
+def test_an_update_fetches_only_what_ollamas_file_of_the_former_version_hasnt(
+    context: Context, service: FakeOllama, server: ReleaseServer, publication: Publication
+) -> None:
+    first = install(context).version
+    index = recall_index(context.open_store().blob_path(first.variant.file.digest))
+    assert index is not None
+    header = index.chunks[0].length_bytes  # a chunk of its own, the same in both
+    publication.publish("2026.2", seed=2)
+    second = install(context)
+    length = second.version.variant.length_bytes
+    assert second.fetched_bytes == served_by(server, second.version.variant.file.digest) == length - header
+    assert second.version.path.read_bytes() == service.blobs[second.version.variant.file.digest]
+    for version in (first, second.version):
+        versions.remove(context, version.key, silent, Cancel())
+    assert list((context.paths.store / "blobs").iterdir()) == []
 
 
 def test_what_was_interrupted_goes_on_where_it_ended(context: Context, service: FakeOllama) -> None:
