@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import io
 import platform
@@ -94,7 +95,7 @@ def collect_report(context: Context, diagnosis: Diagnosis) -> Report:
     Args:
         diagnosis: What ``doctor`` found.
     """
-    redactor = Redactor.for_this_machine(hosts=_hosts(context))
+    redactor = Redactor.for_this_machine(hosts=_hosts(context), secrets=_keys(context))
     logs = {name: redactor.log(text, ours=name.startswith(LOG_FILE)) for name, text in _logs(context)}
     documents: tuple[tuple[str, str, str], ...] = (
         ("doctor.json", "what doctor found", redactor.document(_findings(diagnosis))),
@@ -122,6 +123,15 @@ def _hosts(context: Context) -> tuple[str, ...]:
     for known in KnownRegistries(context.paths.registries).all():
         addresses += [known.address, *known.mirrors]
     return hosts_in(*addresses)
+
+
+def _keys(context: Context) -> tuple[str, ...]:
+    """What our doors ask for. A key that can't be read here isn't in what we wrote either."""
+    keys = []
+    for path in context.paths.config.glob("*.key"):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            keys.append(path.read_text(encoding="utf-8").strip())
+    return tuple(keys)
 
 
 def _findings(diagnosis: Diagnosis) -> dict[str, Any]:

@@ -21,7 +21,14 @@ _TALKATIVE = ("httpcore", "httpx", "tuf", "securesystemslib", "asyncio", "markdo
 _SECRETS = (
     (re.compile(r"(?<=://)[^/@\s\"']+@"), "…@"),
     (re.compile(r"(?i)(bearer|basic)\s+[\w.~+/=-]+"), r"\1 …"),
-    (re.compile(r"(?i)((?:api[-_]?key|token|passphrase|password|secret)[\"']?\s*[=:]\s*)[^\s,;&]+"), r"\1…"),
+    (re.compile(r"(?i)((?:authorization|cookie)[\"']?\s*[=:](?!\s*(?:bearer|basic)\s)\s*)[^\s][^\r\n]*"), r"\1…"),
+    (
+        re.compile(
+            r"(?i)((?:(?:api|access|private)[-_]?key|token|passphrase|passwd|password|pwd|secret|credentials?|signature"
+            r"|\bsig)[\"']?\s*[=:]\s*)(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&]+)"
+        ),
+        r"\1…",
+    ),
 )
 
 

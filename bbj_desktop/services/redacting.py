@@ -8,8 +8,10 @@ from __future__ import annotations
 import getpass
 import ipaddress
 import json
+import os
 import re
 import socket
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,14 @@ from bbj_desktop.services.logs import redacted
 
 _TOKENS = (
     re.compile(r"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----", re.DOTALL),
-    re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_|sk-|xox[abp]-|AKIA|glpat-)[\w-]{10,}"),
+    re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_|sk-|xox[abp]-|AKIA|AIza|glpat-|npm_|pypi-)[\w-]{10,}"),
     re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"),  # a JSON web token
 )
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_MAIL = re.compile(r"(?<![\w.+@-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*")  # also user@host
+_QUERY = re.compile(r"(?<=\?)[^\s\"'<>?=]+=[^\s\"'<>)]*")  # of an address; it may hold a signature
+_SHARE = re.compile(r"(?P<lead>(?<![\w:\\/])(?:\\\\(?:\\\\)?|//))(?P<host>[\w.-]+)(?=[\\/])")  # \\host\share
 _HOMES = re.compile(r"(?:(?<![\w.])/(?:home|Users)/|[A-Za-z]:(?:\\\\|\\|/)Users(?:\\\\|\\|/))[^/\\\s\"':;,)]+")
-_URL_HOST = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>\[[0-9a-fA-F:]+\]|[^\s/:\"'<>,)\]]+)")
+_URL_HOST = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:…@)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s/:\"'<>,)\]~…]+)")
 _HOST_AND_PORT = re.compile(r"(?<![\w.@/-])[\w-]+(?:\.[\w-]+)+(?=:\d{2,5}\b)")
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)")
 _IPV6 = re.compile(r"(?<![\w:])[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}(?![\w:])")
@@ -36,6 +40,8 @@ _ENGINE_SAID = re.compile(r"( ends: Engine\w+: .*?): .*")
 _EXCEPTION = re.compile(r"(?P<kind>[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Cancelled|Exit))\b(?:: .*)?$")
 _TALKS = re.compile(r"prompt|content|messages|completion|question|answer|input|suffix", re.IGNORECASE)
 _LEAST_NAME = 2  # characters; a shorter name stands in too many words
+_LEAST_SECRET = 6  # characters, likewise
+_SECRET_VARIABLE = re.compile(r"TOKEN|PASS|SECRET|_KEY$|CREDENTIAL", re.IGNORECASE)
 
 
 class Redactor:
@@ -45,36 +51,52 @@ class Redactor:
         users: Names of people, as the system knows them.
         homes: Their folders.
         hosts: Names of machines that aren't recognised by their form.
+        secrets: Keys and tokens of this machine, wherever they stand.
     """
 
-    def __init__(self, *, users: Iterable[str], homes: Iterable[str | Path] = (), hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        users: Iterable[str],
+        homes: Iterable[str | Path] = (),
+        hosts: Iterable[str] = (),
+        secrets: Iterable[str] = (),
+    ) -> None:
         self._users = _any_of(users)
-        self._homes = sorted({str(home) for home in homes if len(str(home)) > _LEAST_NAME}, key=len, reverse=True)
+        self._secrets = sorted({each for each in secrets if len(each) >= _LEAST_SECRET}, key=len, reverse=True)
+        self._homes = sorted({_composed(str(home)) for home in homes if len(str(home)) > _LEAST_NAME}, key=len)[::-1]
         self._numbers: dict[str, str] = {}
         self._known = [host for host in hosts if host]
 
     @classmethod
-    def for_this_machine(cls, *, hosts: Iterable[str] = ()) -> Redactor:
-        """For the names of this user and machine.
+    def for_this_machine(cls, *, hosts: Iterable[str] = (), secrets: Iterable[str] = ()) -> Redactor:
+        """For the names of this user and machine, and the secrets that its environment holds.
 
         Args:
             hosts: Further names, of servers say.
+            secrets: Further secrets.
         """
+        held = [value for name, value in os.environ.items() if _SECRET_VARIABLE.search(name)]
         own = {socket.gethostname(), socket.gethostname().partition(".")[0]}
         home = Path.home()
-        return cls(users=_own_names(), homes={home, home.resolve()}, hosts=[*own, *hosts])
+        return cls(users=_own_names(), homes={home, home.resolve()}, hosts=[*own, *hosts], secrets=[*held, *secrets])
 
     def text(self, text: str) -> str:
         """The text without secrets, people, machines."""
+        text = _composed(text)
+        for secret in self._secrets:
+            text = text.replace(secret, "…secret…")
         for pattern in _TOKENS:
             text = pattern.sub("…secret…", text)
         text = redacted(text)
+        text = _QUERY.sub("…", text)
         text = _MAIL.sub("…mail…", text)
         for home in self._homes:
             for form in (home, home.replace("\\", "\\\\"), quote(home)):
                 text = text.replace(form, "~")
         text = _HOMES.sub("~", text)
         text = _URL_HOST.sub(lambda match: f"{match['scheme']}://{self._host(match['host'])}", text)
+        text = _SHARE.sub(lambda match: f"{match['lead']}{self._host(match['host'])}", text)
         text = _HOST_AND_PORT.sub(lambda match: self._host(match[0]), text)
         for pattern in (_IPV4, _IPV6):
             text = pattern.sub(lambda match: self._address(match[0]), text)
@@ -147,12 +169,17 @@ def _own_names() -> set[str]:
 def _any_of(users: Iterable[str]) -> re.Pattern[str] | None:
     forms = {
         form
-        for user in users
+        for user in map(_composed, users)
         if len(user) >= _LEAST_NAME
         for form in (user, quote(user), user.encode("unicode_escape").decode())
     }
     words = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
     return re.compile(rf"(?<![^\W_])(?:{words})(?![^\W_])", re.IGNORECASE) if forms else None
+
+
+def _composed(text: str) -> str:
+    """Letters in one piece: macOS writes ``ü`` in file names as a letter and a mark."""
+    return unicodedata.normalize("NFC", text)
 
 
 def _is_address(text: str) -> bool:

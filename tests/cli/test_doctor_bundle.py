@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bbj_desktop.cli.results.machine import DoctorResult
+from bbj_desktop.services.local_key import local_key
 from bbj_desktop.services.redacting import Redactor, hosts_in
 from tests.cli.conftest import Call
 from tests.fakes.ollama import FakeOllama, Fault
@@ -144,10 +145,34 @@ def test_a_folder_that_is_not_there_is_an_error(call: Call, tmp_path: Path) -> N
         ("10.1.2.3 and version 0.33.0 at 12:30:45", "address-1 and version 0.33.0 at 12:30:45"),
         ("a.example is down; https://a.example", "host-1 is down; https://host-1"),
         ("Authorization: Bearer abc.def", "Authorization: Bearer …"),
+        ('Proxy-Authorization: Digest username="x", y="z"', "Proxy-Authorization: …"),
+        ("Set-Cookie: session=abc; Path=/", "Set-Cookie: …"),
+        ('password: "two words", next', "password: …, next"),
+        ("pwd=abc passwd=def", "pwd=… passwd=…"),
+        ("https://a.example/x?X-Amz-Signature=ab%2F&X-Amz-Credential=c next", "https://host-1/x?… next"),
+        ("file:///home/ada/x and C:\\Users\\Ada", "file://~/x and ~"),
+        ("\\\\srv\\share, //srv2/share, a//b/c", "\\\\host-1\\share, //host-2/share, a//b/c"),
+        ("scp root@box:/data and @param", "scp …mail…:/data and @param"),
+        ("run by a\u0308da", "run by …user…"),
+        ("the key is s3cr3t-key.", "the key is …secret…."),
     ],
 )
 def test_how_a_text_is_redacted(text: str, expected: str) -> None:
-    assert Redactor(users=["ada"]).text(text) == expected
+    assert Redactor(users=["ada", "äda"], secrets=["s3cr3t-key"]).text(text) == expected
+
+
+def test_our_own_keys_and_the_environments_secrets_are_taken_out_wherever_they_stand(
+    planted: Path, call: Call, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = local_key(data / "config" / "gateway.key")
+    monkeypatch.setenv("BBJ_DESKTOP_TOKEN", "login-at-the-registry")
+    with (data / "logs" / "bbj-desktop.log").open("a", encoding="utf-8") as log:
+        log.write(f"2026-11-22 10:00:04,000 1 ERROR x: got {key} and login-at-the-registry\n")
+    call("doctor", "--bundle", planted, "--yes")
+    text = every_text(planted)
+    assert key not in text
+    assert "login-at-the-registry" not in text
+    assert "x: got …secret… and …secret…" in text
 
 
 def test_names_of_servers_are_found_in_addresses() -> None:
