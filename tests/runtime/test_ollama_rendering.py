@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 
 from bbj_desktop.core.budget import chatml
 from bbj_desktop.core.errors import EngineMismatchError
+from bbj_desktop.core.go_template import render_chat
 from bbj_desktop.core.progress import Cancel, Event, Remark, silent
 from bbj_desktop.core.release import Prompt, RenderedMessage, Rendering
 from bbj_desktop.core.versions import InstalledVersion, PromptCheck, Registration
 from bbj_desktop.services.runtime.ollama import OllamaRuntime
+from bbj_desktop.services.runtime.ollama_api import OllamaApi
+from tests.fakes.contract import KEEP_ALIVE_S, REAL, TARGETS, contract_model, left_as_found
 from tests.fakes.gguf import CHATML, tiny_gguf
 from tests.fakes.installed import GO_TEMPLATE, installed
 from tests.fakes.ollama import FakeOllama
@@ -165,3 +169,52 @@ def test_a_template_that_somebody_changed_is_put_right_and_checked_again(custome
     assert customer.runtime.register(known, silent, Cancel()).prompt_check is PromptCheck.EQUAL
     assert customer.fake.models[version.key].template == GO_TEMPLATE
     assert customer.fake.requests.count("POST /api/chat") == before + 2  # the prompt, and a first question
+
+
+QWEN_STYLE = """{{- if .Messages }}
+{{- if .System }}<|im_start|>system
+{{ .System }}<|im_end|>
+{{ end }}
+{{- range $i, $_ := .Messages }}
+{{- $last := eq (len (slice $.Messages $i)) 1 -}}
+{{- if eq .Role "user" }}<|im_start|>user
+{{ .Content }}<|im_end|>
+{{ else if eq .Role "assistant" }}<|im_start|>assistant
+{{ .Content }}{{ if not $last }}<|im_end|>
+{{ end }}
+{{- end }}
+{{- if and (ne .Role "assistant") $last }}<|im_start|>assistant
+{{ end }}
+{{- end }}
+{{- end }}"""
+BY_TURNS = """{{ if .System }}<|im_start|>system
+{{ .System }}<|im_end|>
+{{ end }}{{ if .Prompt }}<|im_start|>user
+{{ .Prompt }}<|im_end|>
+{{ end }}<|im_start|>assistant
+{{ .Response }}<|im_end|>
+"""
+ODD = "{{ with .Suffix }}s{{ else }}{{ .Suffix }}{{ end }}{{ range $i, $m := .Messages }}{{ $i }}{{ len .Role }}{{end}}"
+    "{{ with .Suffix }}s{{ else }}{{ .Suffix }}{{ end }}{{ range $i, $m := .Messages }}{{ $i }}{{ len .Role }}{{ end }}"
+)
+
+GO_TEMPLATES = {"range": GO_TEMPLATE, "qwen": QWEN_STYLE, "turns": BY_TURNS, "fim": FIM, "odd": ODD}
+
+
+@pytest.mark.ollama
+@pytest.mark.parametrize(
+    "go", [GO_TEMPLATE, QWEN_STYLE, BY_TURNS, FIM, ODD], ids=["range", "qwen", "turns", "fim", "odd"]
+)
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_is_said_of_go_templates_here_is_what_ollama_does(target: str, go: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        address = REAL or stack.enter_context(FakeOllama(version=target)).address
+        api = stack.enter_context(closing(OllamaApi(address)))
+        stack.enter_context(left_as_found(api))
+        runtime = stack.enter_context(closing(OllamaRuntime(address, keep_alive_s=KEEP_ALIVE_S)))
+        here = EXAMPLE.model_copy(update={"prompt": render_chat(go, TURNS)})
+        prompt = Prompt(go_template=go, jinja_template=CHATML, rendering=here)
+        version = installed(contract_model(tmp_path), prompt=prompt)
+        check = runtime.register(version, silent, Cancel()).prompt_check
+    shows = {"0.24.0": [PromptCheck.NOT_SHOWN], "real": [PromptCheck.EQUAL, PromptCheck.NOT_SHOWN]}
+    assert check in shows.get(target, [PromptCheck.EQUAL])
