@@ -195,8 +195,6 @@ BY_TURNS = """{{ if .System }}<|im_start|>system
 {{ .Response }}<|im_end|>
 """
 ODD = "{{ with .Suffix }}s{{ else }}{{ .Suffix }}{{ end }}{{ range $i, $m := .Messages }}{{ $i }}{{ len .Role }}{{end}}"
-    "{{ with .Suffix }}s{{ else }}{{ .Suffix }}{{ end }}{{ range $i, $m := .Messages }}{{ $i }}{{ len .Role }}{{ end }}"
-)
 
 GO_TEMPLATES = {"range": GO_TEMPLATE, "qwen": QWEN_STYLE, "turns": BY_TURNS, "fim": FIM, "odd": ODD}
 
