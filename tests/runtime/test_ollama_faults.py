@@ -81,15 +81,13 @@ def test_no_server_makes_it_unavailable_and_says_what_to_do() -> None:
     assert "bbj-desktop ollama start" in status.reason
 
 
-def test_a_server_that_hangs_is_given_up_in_time() -> None:
+def test_a_server_that_hangs_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent_server:
         runtime = OllamaRuntime(f"127.0.0.1:{silent_server.getsockname()[1]}")
-        started = time.monotonic()
         status = runtime.status()
         runtime.close()
     assert not status.available
-    assert "silent" in status.reason
-    assert time.monotonic() - started < 2.5
+    assert "says nothing for 1.5 s" in status.reason
 
 
 def test_something_else_at_the_address_isnt_taken_for_ollama() -> None:
