@@ -195,11 +195,13 @@ def _answer_as_wanted(session: Session, conversation: Conversation, question: st
 def _answer(session: Session, conversation: Conversation, question: str, cancel: Cancel) -> AskResult:
     """Asks and, unless the result is JSON, prints the answer as it comes."""
     pieces: list[str] = []
-    statistics = session.wait_for(
-        lambda: _stream(session.screen, conversation, question, session.arguments, cancel, pieces)
-    )
-    if pieces and not session.screen.json:
-        session.screen.write("\n")
+    try:
+        statistics = session.wait_for(
+            lambda: _stream(session.screen, conversation, question, session.arguments, cancel, pieces)
+        )
+    finally:  # an error behind half an answer begins a line of its own
+        if pieces and not session.screen.json:
+            session.screen.write("\n")
     return AskResult(
         version=conversation.version.key,
         runtime=conversation.runtime.name,

@@ -9,6 +9,7 @@ import pytest
 from bbj_desktop.core.errors import BBjDesktopError, Cancelled, NoSpaceError, StalledError
 from bbj_desktop.services.logs import LOG_FILE
 from tests.cli.conftest import Call
+from tests.fakes.ollama import FakeOllama, Fault
 
 ENDS: list[BBjDesktopError] = [
     StalledError("The registry gives no bytes.", hint="Try again later."),
@@ -89,3 +90,12 @@ def test_a_settings_file_with_an_error_ends_every_command(call: Call, data: Path
     assert called.error["code"] == "SettingsError"
     assert "chanel" in called.error["message"]
     assert called.error["hint"] == 'Did you mean "channel"?'
+
+
+def test_an_error_behind_half_an_answer_begins_a_line_of_its_own(installed: Call, ollama: FakeOllama) -> None:
+    ollama.answer = ["half", " of", " it"]
+    ollama.faults["/api/chat"] = Fault("error", after=2, text="out of luck")
+    called = installed("ask", "anything")
+    assert called.code != 0
+    assert called.out == "half of\n"
+    assert "out of luck" in called.err
