@@ -19,6 +19,7 @@ from bbj_desktop.cli.session import Outcome, Session
 from bbj_desktop.core.errors import Cancelled
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.settings import OriginKind
+from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.configuration import SETTINGS_FILE
 from bbj_desktop.services.runtime.ollama_starting import StartedOllama
 
@@ -76,8 +77,8 @@ def connect(session: Session) -> Outcome:
     result = ConnectResult(address=address, versions=tuple(map(VersionView.of, found)))
 
     def show(screen: Screen) -> None:
-        for version in result.versions:
-            screen.line(f"{version.key} at {address} is as it was signed; its bytes are as named by that Ollama.")
+        for version in found:
+            screen.line(_connected(version, address))
         if session.settings.origin("ollama_host").kind is not OriginKind.FLAG:
             screen.line("Talk to it: bbj-desktop chat")
             return
@@ -86,6 +87,13 @@ def connect(session: Session) -> Outcome:
         screen.line(f'Without the flag from now on: write ollama_host = "{address}" into {file}')
 
     return Outcome(result, show)
+
+
+def _connected(version: InstalledVersion, address: str) -> str:
+    registration = version.registration("ollama")
+    if registration is not None and registration.served_digest == version.variant.file.digest:
+        return f"{version.key} at {address} is as it was signed; its bytes are as named by that Ollama."
+    return f"{version.key} at {address} has the signed prompt and parameters; that Ollama rewrote its file."
 
 
 def offer_ollama(session: Session) -> StartedOllama | None:

@@ -155,6 +155,19 @@ def test_an_address_that_was_a_flag_is_said_to_be_needed_again(
     assert administered("ask", "PRINT?", "--ollama-host", server.address).code == 0
 
 
+def test_a_file_that_ollama_rewrote_is_not_said_to_be_as_signed(administered: Call, server: FakeOllama) -> None:
+    assert server.rewrites
+    called = administered("connect")
+    assert "that Ollama rewrote its file" in called.out
+    assert "is as it was signed" not in called.out
+
+
+def test_a_file_that_is_as_it_was_signed_is_said_to_be(workstation: Call, server: FakeOllama) -> None:
+    server.version = "0.24.0"
+    assert workstation("install", "7b-q4_0").code == 0
+    assert f"{KEY} at {server.address} is as it was signed" in workstation("connect").out
+
+
 def test_a_workstation_gets_the_tokenizer_to_count_with(administered: Call, data: Path) -> None:
     assert administered("connect").code == 0
     (kept,) = (data / "learned" / "tokenizers").iterdir()
