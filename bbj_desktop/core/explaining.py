@@ -171,6 +171,10 @@ def _speed(candidate: Candidate, learned: Learned) -> Iterator[Explained]:
     if speed.prefill_tokens_per_s is None:
         text = "How fast it reads a prompt no answer here has told yet."
         yield Explained(about="speed", text=text, basis=Basis.ESTIMATED)
+        return
+    text = f"It read prompts at {speed.prefill_tokens_per_s:.3g} tokens a second, n={speed.prefill_count}"
+    if expected.prefill_measured:
+        yield Explained(about="speed", text=f"{text}.", basis=Basis.MEASURED)
     else:
-        text = f"It read prompts at {speed.prefill_tokens_per_s:.3g} tokens a second."
-        yield Explained(about="speed", text=text, basis=Basis.MEASURED)
+        text += ": so few and so slow that the machine may have been busy; the first word is estimated."
+        yield Explained(about="speed", text=text, basis=Basis.ESTIMATED)

@@ -132,6 +132,7 @@ class MeasuredSpeed(BaseModel):
         tokens_per_s: Decode speed, in the middle of all measurements.
         low, high: The middle half of them.
         prefill_tokens_per_s: In the middle, likewise; None when no engine told.
+        prefill_count: Of the measurements that told it.
         count: Of measurements.
         last: The day of the latest.
         set_aside: Of further ones that say nothing: the first answer after a load, where there are others, and those
@@ -147,6 +148,7 @@ class MeasuredSpeed(BaseModel):
     count: int
     last: date
     set_aside: int = 0
+    prefill_count: int = 0
 
     @property
     def text(self) -> str:
@@ -179,7 +181,8 @@ def speed_from(measurements: Sequence[Measurement]) -> MeasuredSpeed | None:
     warm = [each for each in found if not each.loaded] or found
     good = _undisturbed(warm, "decode_tokens_per_s")
     rates = [each.decode_tokens_per_s or 0.0 for each in good]
-    read = [each for each in found if each.prefill_is_known and each.prefill_tokens_per_s]
+    told = [each for each in found if each.prefill_is_known and each.prefill_tokens_per_s]
+    read = [each for each in told if not each.loaded] or told
     prefills = [each.prefill_tokens_per_s or 0.0 for each in _undisturbed(read, "prefill_tokens_per_s")]
     low, _, high = _quartiles(rates)
     return MeasuredSpeed(
@@ -190,6 +193,7 @@ def speed_from(measurements: Sequence[Measurement]) -> MeasuredSpeed | None:
         count=len(rates),
         last=good[-1].at.date(),
         set_aside=len(found) - len(good),
+        prefill_count=len(told),
     )
 
 

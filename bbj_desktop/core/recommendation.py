@@ -104,12 +104,14 @@ class Expectation(_Value):
         ttft_2000_s: Seconds to the first token of a 2,000-token prompt, low and high.
         basis: Where the numbers come from, for a person.
         measured: The decode speed was measured on this machine.
+        prefill_measured: So was the prefill speed.
     """
 
     tokens_per_s: tuple[float, float]
     ttft_2000_s: tuple[float, float]
     basis: str
     measured: bool = False
+    prefill_measured: bool = False
 
 
 class Candidate(_Value):

@@ -114,12 +114,14 @@ class Speed:
         prefill_tokens_per_s: Prefill speed, low and high.
         basis: Where the numbers come from.
         measured: The decode speed was measured on this machine.
+        prefill_measured: So was the prefill speed.
     """
 
     tokens_per_s: Range
     prefill_tokens_per_s: Range
     basis: str
     measured: bool = False
+    prefill_measured: bool = False
 
     @property
     def typical_tokens_per_s(self) -> float:
@@ -137,6 +139,7 @@ class Speed:
             ttft_2000_s=(round(low, 1), round(high, 1)),
             basis=self.basis,
             measured=self.measured,
+            prefill_measured=self.prefill_measured,
         )
 
 
@@ -238,13 +241,25 @@ def measured_speed(estimated: Speed, measured: MeasuredSpeed | None) -> Speed:
     """
     if measured is None:
         return estimated
-    if measured.count < BELIEVED and measured.tokens_per_s < BUSY_SHARE * estimated.tokens_per_s[0]:
+    if (
+        measured.count + measured.set_aside < BELIEVED
+        and measured.tokens_per_s < BUSY_SHARE * estimated.tokens_per_s[0]
+    ):
         doubt = f"{measured.text}: so few and so slow that the machine may have been busy"
         return replace(estimated, basis=f"{estimated.basis}; {doubt}")
-    prefill = measured.prefill_tokens_per_s
     return Speed(
         (measured.low, measured.high),
-        estimated.prefill_tokens_per_s if prefill is None else (prefill, prefill),
+        _prefill(estimated, measured),
         measured.text,
         measured=True,
+        prefill_measured=_prefill(estimated, measured) != estimated.prefill_tokens_per_s,
     )
+
+
+def _prefill(estimated: Speed, measured: MeasuredSpeed) -> Range:
+    """The measured one under the same condition."""
+    rate = measured.prefill_tokens_per_s
+    few = measured.prefill_count < BELIEVED
+    if rate is None or (few and rate < BUSY_SHARE * estimated.prefill_tokens_per_s[0]):
+        return estimated.prefill_tokens_per_s
+    return rate, rate

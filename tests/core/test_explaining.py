@@ -129,7 +129,7 @@ def test_a_measured_speed_and_an_estimated_one_are_told_apart() -> None:
     assert "not yet measured here" in estimated.text
     decode, prefill = _steps(_explained(EMBEDDED, learned=_learned(4)), "speed")
     assert decode.text == "9 tokens a second: the middle half of 4 answers up to 2026-11-22."
-    assert prefill.text == "It read prompts at 80 tokens a second."
+    assert prefill.text == "It read prompts at 80 tokens a second, n=4."
     assert decode.basis is prefill.basis is Basis.MEASURED
 
 
@@ -139,6 +139,28 @@ def test_two_very_slow_answers_arent_believed_yet_and_three_are() -> None:
     assert "measured here: 0.5 tokens/s on 2026-11-22, n=2: so few and so slow" in doubted.text
     believed = _steps(_explained(EMBEDDED, learned=_learned(3, decode_tokens_per_s=0.5)), "speed")
     assert believed[0].basis is Basis.MEASURED
+
+
+def test_one_slow_reading_of_a_prompt_isnt_believed_yet() -> None:
+    learned = Learned(
+        (
+            *_learned(1, prefill_tokens_per_s=0.1).measurements,
+            *_learned(3, prefill_tokens=None).measurements,
+        ),
+        {"embedded": "here"},
+    )
+    decode, prefill = _steps(_explained(EMBEDDED, learned=learned), "speed")
+    assert (decode.basis, prefill.basis) == (Basis.MEASURED, Basis.ESTIMATED)
+    assert "0.1 tokens a second, n=1: so few and so slow" in prefill.text
+    slow = _learned(3, prefill_tokens_per_s=0.1)
+    assert _steps(_explained(EMBEDDED, learned=slow), "speed")[1].basis is Basis.MEASURED
+
+
+def test_answers_that_were_set_aside_are_evidence_too() -> None:
+    busy = _learned(2, decode_tokens_per_s=0.1).measurements
+    learned = Learned((*_learned(2, decode_tokens_per_s=0.5, load_s=3.0).measurements, *busy), {"embedded": "here"})
+    speed = _steps(_explained(EMBEDDED, learned=learned), "speed")[0]
+    assert speed.text == "0.1 tokens a second: the middle half of 2 answers up to 2026-11-22, 2 set aside."
 
 
 def test_graphics_memory_and_main_memory_are_told_apart() -> None:
