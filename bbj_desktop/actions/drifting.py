@@ -55,10 +55,19 @@ def refuse_drifted(context: Context, version: InstalledVersion) -> None:
 
 
 def mend(
-    context: Context, store: Store, version: InstalledVersion, report: Report, cancel: Cancel
+    context: Context,
+    store: Store,
+    version: InstalledVersion,
+    report: Report,
+    cancel: Cancel,
+    *,
+    removed: frozenset[str] = frozenset(),
 ) -> tuple[InstalledVersion, tuple[Drift, ...]]:
     """Registers a version again and points its aliases to it, where they aren't as they were. An alias that is the
     only name of somebody's model stays that, said aloud. Interrupted anywhere, the next time mends it.
+
+    Args:
+        removed: Names that we removed ourselves just now: that they are gone is no news.
 
     Returns:
         The version as recorded now, and what was found.
@@ -72,7 +81,7 @@ def mend(
     with talk_to_ollama(context) as api:
         found = list(_drift_of(api, version, api.tags(), store.versions()))
         if any(drift.wrong_answer or drift.kind is DriftKind.CONTEXT for drift in found):
-            _tell(found, report)
+            _tell(_news(found, removed), report)
             report(Step("register", f"Registering {version.key} with Ollama again"))
             if store.keeps(version):  # else the only files would go with the last name: the route replaces it
                 api.delete(version.key)
@@ -82,13 +91,18 @@ def mend(
             later = _drift_of(api, version, api.tags(), store.versions())
             moved = [drift for drift in later if drift not in found and not _left_behind(api, version, drift)]
             found += moved
-            _tell(moved, report)
+            _tell(_news(moved, removed), report)
         else:
-            _tell(found, report)
+            _tell(_news(found, removed), report)
         _point_aliases(api, version, store)
+    found = _news(found, removed)
     for drift in found:
         log.info("drift: %s", drift.text)
     return version, tuple(found)
+
+
+def _news(found: list[Drift], removed: frozenset[str]) -> list[Drift]:
+    return [drift for drift in found if drift.name not in removed]
 
 
 def _tell(found: list[Drift], report: Report) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import mend, talk_to_ollama
 from bbj_desktop.actions.placing import donors_of, limits_of
-from bbj_desktop.actions.restreaming import restream
+from bbj_desktop.actions.restreaming import Restored, restream
 from bbj_desktop.actions.serving_bytes import damaged_copies, look_at_files
 from bbj_desktop.core.errors import (
     BBjDesktopError,
@@ -70,25 +70,25 @@ def repair(context: Context, text: str, report: Report, cancel: Cancel) -> Repai
     started = time.monotonic()
     store = context.open_store()
     version = store.find(text)
-    mended: tuple[Drift, ...] = ()
+    done = Restored()
     try:
-        damaged, fetched, mended = _repair_files(context, store, version, report, cancel)
+        done = _repair_files(context, store, version, report, cancel)
     except (TransportError, NoTrustedRootError) as error:
         _refuse_damaged(context, store, version, error, report, cancel)
-        damaged = fetched = 0
     version = store.get(version.key)  # a stream may have moved it
+    mended = done.mended
     try:
-        _drop_damaged_copies(context, store, version, report, cancel)
+        removed = done.removed | _drop_damaged_copies(context, store, version, report, cancel)
         for each in _sharing(store, version):
-            now, found = mend(context, store, each, report, cancel)
+            now, found = mend(context, store, each, report, cancel, removed=removed)
             version, mended = (now if each.key == version.key else version), (*mended, *found)
     except EngineMissingError as error:  # the file is right; what Ollama has can't be told
         report(Remark(f"Ollama wasn't asked: {error.message}"))
-    log.info("repaired %s: %d bytes damaged, %d fetched", version.key, damaged, fetched)
+    log.info("repaired %s: %d bytes damaged, %d fetched", version.key, done.damaged_bytes, done.fetched_bytes)
     return Repaired(
         version=version,
-        damaged_bytes=damaged,
-        fetched_bytes=fetched,
+        damaged_bytes=done.damaged_bytes,
+        fetched_bytes=done.fetched_bytes,
         seconds=time.monotonic() - started,
         mended=mended,
     )
@@ -113,37 +113,42 @@ def _refuse_damaged(
 
 def _drop_damaged_copies(
     context: Context, store: Store, version: InstalledVersion, report: Report, cancel: Cancel
-) -> None:
-    """A copy of Ollama's own that isn't what its name says goes, with our names of it, so that it is taken anew."""
+) -> frozenset[str]:
+    """A copy of Ollama's own that isn't what its name says goes, with our names of it, so that it is taken anew.
+    Returns these names."""
     if version.registration("ollama") is None or not store.keeps(version):
-        return
+        return frozenset()
     with talk_to_ollama(context) as api:
         if damaged := damaged_copies(context, version, report, cancel):
             report(Remark(f"What Ollama keeps of {version.key} is damaged: it takes it again.", "warning"))
-            let_go(api, damaged, store.versions(), cancel)
+            return let_go(api, damaged, store.versions(), cancel)
+    return frozenset()
 
 
 def _repair_files(
     context: Context, store: Store, version: InstalledVersion, report: Report, cancel: Cancel
-) -> tuple[int, int, tuple[Drift, ...]]:
-    """Bytes that were damaged, and fetched; what of its tag was put right with them."""
+) -> Restored:
     registry = context.open_registry()
     try:
         report(Step("plan", "Reading the signed chunk list"))
         if not store.keeps(version):
-            return restream(context, store, registry, version, report, cancel)
+            sharing = [each for each in _sharing(store, version) if each.key != version.key and not store.keeps(each)]
+            done = restream(context, store, registry, version, report, cancel)
+            for each in sharing if done.removed else ():  # their own files may have gone with their names
+                done += restream(context, store, registry, each, report, cancel)
+            return done
         indexes = [registry.chunk_index(part, cancel) for part, _ in version.files]
         for each in _sharing(store, version):
             unload_everywhere(context, each, report)
         report(Step("repair", f"Reading {version.key} and fetching what is damaged"))
         paths = [path for _, path in version.files]
-        done = [
+        each_done = [
             _repair(context, store, registry, index, path, report, cancel)
             for index, path in zip(indexes, paths, strict=True)
         ]
     finally:
         registry.close()
-    return sum(each.damaged_bytes for each in done), sum(each.fetched_bytes for each in done), ()
+    return Restored(sum(each.damaged_bytes for each in each_done), sum(each.fetched_bytes for each in each_done))
 
 
 def _repair(

@@ -28,6 +28,31 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Restored:
+    """What was done about files.
+
+    Attributes:
+        damaged_bytes: Not as they were signed, or gone.
+        fetched_bytes: What came over the network.
+        mended: What somebody had changed of the version's tag in Ollama.
+        removed: Names in Ollama that were removed on the way, to be given again.
+    """
+
+    damaged_bytes: int = 0
+    fetched_bytes: int = 0
+    mended: tuple[Drift, ...] = ()
+    removed: frozenset[str] = frozenset()
+
+    def __add__(self, other: Restored) -> Restored:
+        return Restored(
+            self.damaged_bytes + other.damaged_bytes,
+            self.fetched_bytes + other.fetched_bytes,
+            (*self.mended, *other.mended),
+            self.removed | other.removed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Looked:
     """One file of a version in Ollama's folder.
 
@@ -52,13 +77,10 @@ class Looked:
 
 def restream(
     context: Context, store: Store, registry: Registry, version: InstalledVersion, report: Report, cancel: Cancel
-) -> tuple[int, int, tuple[Drift, ...]]:
+) -> Restored:
     """Lets Ollama pull a version again whose only files are its own, where they aren't as they were signed or its tag
     isn't as it was registered. What of them can be read and is right isn't fetched. Interrupted anywhere, the next
     time mends it; what Ollama had given up by then and hadn't taken again is fetched.
-
-    Returns:
-        Bytes that were damaged or gone, and that were fetched; and what somebody had changed of its tag.
 
     Raises:
         EngineError: Ollama can't; or somebody else's model needs the damaged file.
@@ -71,15 +93,16 @@ def restream(
         drift = tuple(each for each in find_drift(context, (version,)) if each.wrong_answer)  # mend sees to the rest
         if not damaged and not drift:
             _tell_unread(looked, report)
-            return 0, 0, ()
+            return Restored()
         report(Step("repair", f"Letting Ollama fetch {version.key} again"))
+        removed: frozenset[str] = frozenset()
         if giving_up := [each.index.file.digest for each in looked if each.there and each.damaged_bytes]:
-            let_go(api, giving_up, store.versions(), cancel)
+            removed = let_go(api, giving_up, store.versions(), cancel)
         if any(not each.there for each in looked):  # a tag without its file looks as if nothing were to be done
             api.delete(version.key)
         fetched = _stream(context, store, registry, runtime, version, looked, report, cancel)
     log.info("streamed %s again: %d bytes fetched", version.key, fetched)
-    return damaged, fetched, drift
+    return Restored(damaged, fetched, drift, removed)
 
 
 def _runtime(context: Context) -> OllamaRuntime:

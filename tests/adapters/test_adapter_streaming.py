@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bbj_desktop.actions import installing, recommending, updating
+from bbj_desktop.actions import installing, recommending, repairing, updating, versions
 from bbj_desktop.actions.context import Context
+from bbj_desktop.actions.drifting import find_drift
+from bbj_desktop.actions.serving_bytes import Bytes
 from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.core.recommendation import Wishes
 from bbj_desktop.core.release import Role
@@ -51,3 +53,18 @@ def test_an_update_brings_the_adapter_alone_into_ollama(context: Context, makers
     (updated,) = updating.update(context, found, silent, Cancel(), plans=[planned])
     assert updated.fetched_bytes <= makers.adapter().stat().st_size
     assert planned.to_fetch_bytes == updated.fetched_bytes
+
+
+def test_a_damaged_base_of_two_versions_is_mended_for_both(context: Context, makers: AdapterMakers) -> None:
+    recommended = recommending.recommend(context, WISHES, silent, Cancel())
+    plan = installing.plan_install(context, recommending.choose(recommended, WISHES), Cancel())
+    first = installing.install(context, plan, silent, Cancel()).version
+    makers.publish(makers.draft("2026.2", makers.adapter(seed=2)))
+    (updated,) = updating.update(context, updating.check(context, silent, Cancel()), silent, Cancel())
+    assert updated.version.path == first.path
+    with first.path.open("r+b") as file:
+        file.write(b"damage")
+    repairing.repair(context, updated.version.key, silent, Cancel())
+    for version in (first, updated.version):
+        assert versions.verify(context, version.key, silent, Cancel()).files is Bytes.HASHED
+    assert find_drift(context) == ()

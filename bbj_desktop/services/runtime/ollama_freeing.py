@@ -13,13 +13,18 @@ from bbj_desktop.services.runtime.ollama_loopback import left_over
 from bbj_desktop.services.runtime.ollama_release import served_adapters, served_digest
 
 
-def let_go(api: OllamaApi, digests: Collection[str], versions: Sequence[InstalledVersion], cancel: Cancel) -> None:
+def let_go(
+    api: OllamaApi, digests: Collection[str], versions: Sequence[InstalledVersion], cancel: Cancel
+) -> frozenset[str]:
     """Removes our names of models that have one of some files; the files go with the last of them. Where a model of
     somebody else's has one, too, nothing is removed.
 
     Args:
         digests: Of the files.
         versions: All that are installed: their tags and aliases are ours, as long as they mean what was registered.
+
+    Returns:
+        The names that were removed.
 
     Raises:
         EngineRefusedError: Somebody else's model needs a file, or Ollama keeps one all the same.
@@ -40,6 +45,7 @@ def let_go(api: OllamaApi, digests: Collection[str], versions: Sequence[Installe
             "Ollama keeps the damaged file although no model needs it.",
             hint="Restart Ollama an hour from now at the earliest: then it removes it. Repair again afterwards.",
         )
+    return frozenset(mine)
 
 
 def _naming(api: OllamaApi, digests: Collection[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
