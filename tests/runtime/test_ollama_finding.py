@@ -4,6 +4,7 @@ were never run."""
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,20 @@ def test_an_installed_program_and_its_folder_are_found(tmp_path: Path) -> None:
     assert finding.startable
     assert finding.models is not None
     assert (finding.models.path, finding.models.writable) == (str(models), True)
+
+
+def test_a_folder_of_a_user_without_a_name_is_judged_by_its_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if sys.platform == "win32" or os.getuid() != 0:
+        pytest.skip("needs root: only root can give a folder away")
+    (tmp_path / "blobs").mkdir()
+    os.chown(tmp_path / "blobs", 61234, 61234)
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path))
+    with FakeOllama() as fake:
+        models = find_ollama(fake.address).models
+    assert models is not None
+    assert (models.owner, models.readable) == ("user 61234", True)
 
 
 @pytest.mark.parametrize("address", ["tcp://localhost:11434", "tcp://localhost:99999"])

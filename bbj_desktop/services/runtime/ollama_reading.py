@@ -209,8 +209,8 @@ def _folder(path: Path) -> dict[str, Any]:
     try:
         if not place.is_dir():
             return {"exists": False}
-        owner = place.owner() if sys.platform != "win32" else None
-    except (OSError, KeyError):
+        owner = _owner(place)
+    except OSError:
         return {"exists": True, "readable": False, "writable": False}
     return {
         "exists": True,
@@ -218,6 +218,16 @@ def _folder(path: Path) -> dict[str, Any]:
         "readable": os.access(place, os.R_OK | os.X_OK),
         "writable": os.access(place, os.W_OK | os.X_OK),
     }
+
+
+def _owner(place: Path) -> str | None:
+    """A container's or another machine's user may have a number only. Raises OSError."""
+    if sys.platform == "win32":
+        return None
+    try:
+        return place.owner()
+    except KeyError:
+        return f"user {place.stat().st_uid}"
 
 
 def _windows() -> dict[str, Any]:
