@@ -66,8 +66,7 @@ def test_once_it_runs_the_model_is_ready(qtbot: QtBot, open_window: OpenWindow) 
     desk = FakeDesk([stopped], after_ollama=offering_survey(installed=READY, ollama=STARTED))
     page = home_of(open_window(desk))
     press(qtbot, page, "Start Ollama")
-    qtbot.waitUntil(lambda: "bbj-coder 7B is ready" in words(page))
-    assert "process 4711" in words(page)
+    qtbot.waitUntil(lambda: "bbj-coder 7B is ready" in words(page) and "process 4711" in words(page))
     assert desk.ollama_changes == ["start"]
 
 
@@ -78,7 +77,7 @@ def test_while_it_starts_it_says_so_and_can_be_cancelled(qtbot: QtBot, open_wind
     press(qtbot, page, "Start Ollama")
     qtbot.waitUntil(lambda: "Starting…" in words(page))
     assert not button(page, "Starting…").isEnabled()
-    assert [bar.accessibleName() for bar in shown(page, QProgressBar)] == ["Starting Ollama"]
+    qtbot.waitUntil(lambda: [bar.accessibleName() for bar in shown(page, QProgressBar)] == ["Starting Ollama"])
     press(qtbot, page, "Cancel")
     qtbot.waitUntil(lambda: "Start Ollama" in words(page))
     assert "didn't work" not in words(page)
@@ -91,7 +90,7 @@ def test_why_it_does_not_start_is_shown_and_it_can_be_tried_again(qtbot: QtBot, 
     page = home_of(open_window(desk))
     press(qtbot, page, "Start Ollama")
     qtbot.waitUntil(lambda: "Ollama ended at once (status 1)." in words(page))
-    assert "Its log is ollama.log." in words(page)
+    qtbot.waitUntil(lambda: "Its log is ollama.log." in words(page))
     press(qtbot, page, "Start Ollama")
     qtbot.waitUntil(lambda: "bbj-coder 7B is ready" in words(page))
     assert "ended at once" not in words(page)
