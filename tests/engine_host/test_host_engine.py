@@ -9,19 +9,20 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
 from bbj_desktop.core.chat import Finished
-from bbj_desktop.core.errors import EngineCrashedError, EngineMissingError, EngineRefusedError
+from bbj_desktop.core.errors import EngineCrashedError, EngineError, EngineMissingError, EngineRefusedError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.runtime import engine
 from bbj_desktop.services.runtime.embedded import EmbeddedRuntime, engine_config
 from bbj_desktop.services.runtime.embedded_host.host import Owner
-from bbj_desktop.services.runtime.engine import EngineProgram
+from bbj_desktop.services.runtime.engine import EngineConfig, EngineProgram
 from tests.engine_host.conftest import Home, is_running, question, text_of, wait_until
 from tests.fakes import llama_server
 from tests.fakes.installed import installed
@@ -120,6 +121,47 @@ def test_another_model_waits_until_the_answer_is_given(
     waiting.join(30)
     other.close()
     assert said == ["hello"]
+
+
+def test_nobody_waits_for_ever_behind_answers_of_another_model_that_overlap(tmp_path: Path) -> None:
+    order: list[int] = []
+
+    async def use() -> None:
+        owner = Owner(lambda config, _: StandInEngine(config))
+        mine, other = (EngineConfig(tmp_path / "m", length, "", 1) for length in (512, 1024))
+
+        async def ask(config: EngineConfig) -> None:
+            async with owner.lent(config):
+                order.append(config.context_length)
+
+        async with owner.lent(mine):
+            waiting = [asyncio.create_task(ask(other)), asyncio.create_task(ask(mine))]
+            await asyncio.sleep(0)
+            given_up = asyncio.create_task(ask(other))
+            await asyncio.sleep(0)
+            given_up.cancel()
+            assert order == []
+        await asyncio.gather(*waiting)
+        assert (owner.users, owner.number) == (0, 3)
+
+    asyncio.run(use())
+    assert order == [1024, 512]
+
+
+@dataclass
+class StandInEngine:
+    """Nothing runs."""
+
+    config: EngineConfig
+    address: str = ""
+    key: str = ""
+    alive: bool = True
+
+    def obituary(self) -> EngineError | None:
+        return None
+
+    def close(self) -> None:
+        self.alive = False
 
 
 def test_the_models_memory_is_freed_after_a_while_and_the_host_stays(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,7 @@ class Door:
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._gateway: Gateway | None = None
+        self._turn = asyncio.Lock()
         self.trouble = ""
 
     @property
@@ -72,11 +74,14 @@ class Door:
             UserInputError: The port is taken.
             StoreAccessError: The key can't be used.
         """
+        async with self._turn:
+            return await self._start(DoorOptions.read(said))
+
+    async def _start(self, options: DoorOptions) -> dict[str, Any]:
         from bbj_desktop.services.runtime.embedded_host.gateway import Gateway
         from bbj_desktop.services.runtime.embedded_host.serving import Shelf
         from bbj_desktop.services.runtime.engine import EngineProgram
 
-        options = DoorOptions.read(said)
         key = local_key(Path(options.key_file))
         await self.stop({})
         executable = Path(options.executable) if options.executable else None

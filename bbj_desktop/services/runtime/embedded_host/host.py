@@ -111,7 +111,8 @@ class _Lease:
 class Owner:
     """Owns the one engine and decides who may use it.
 
-    Several may use it at once as long as they want the same model; whoever wants another one waits until they are done.
+    Several may use it at once as long as they want the same model; whoever wants another one waits until they are done,
+    and who comes later waits behind.
 
     Args:
         launch: Starts an engine; blocks, on a thread.
@@ -120,6 +121,8 @@ class Owner:
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
         self._turn = asyncio.Condition()
+        self._queue: list[object] = []
+        self._telling: set[asyncio.Task[None]] = set()
         self._engine: Engine | None = None
         self._obituaries: dict[int, EngineError] = {}
         self.number = 0
@@ -153,26 +156,37 @@ class Owner:
         finally:
             self.users -= 1
             self.last_use = time.monotonic()
-            await asyncio.shield(self._tell())  # whoever waits must hear it, even when this one is being cancelled
+            telling = asyncio.create_task(self._tell())  # whoever waits must hear it, even when this is being cancelled
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
 
     async def _tell(self) -> None:
         async with self._turn:
             self._turn.notify_all()
 
     async def _lend(self, config: EngineConfig) -> Loan:
+        """In the order of asking, so that nobody waits for ever behind answers of another model that overlap."""
         async with self._turn:
-            while self._engine is not None and not self._fits(config):
-                if self.users and self._engine.alive:
-                    await self._turn.wait()
-                else:
+            place = object()
+            self._queue.append(place)
+            try:
+                await self._turn.wait_for(lambda: self._queue[0] is place and self._may_have(config))
+                if not self._fits(config):
                     await self._end()
-            fresh = self._engine is None
-            if self._engine is None:
-                self._engine = await self._start(config)
-                self.number += 1
-            self.users += 1
-            self.last_use = time.monotonic()
-            return Loan(self._engine, self.number, fresh)
+                fresh = self._engine is None
+                if self._engine is None:
+                    self._engine = await self._start(config)
+                    self.number += 1
+                self.users += 1
+                self.last_use = time.monotonic()
+                return Loan(self._engine, self.number, fresh)
+            finally:
+                self._queue.remove(place)
+                self._turn.notify_all()
+
+    def _may_have(self, config: EngineConfig) -> bool:
+        """Nobody uses another engine that lives."""
+        return self.loaded is None or not self.users or self._fits(config)
 
     def _fits(self, config: EngineConfig) -> bool:
         return self._engine is not None and self._engine.alive and self._engine.config == config
