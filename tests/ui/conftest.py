@@ -26,6 +26,13 @@ def theme(qapp: QApplication) -> Theme:
     return Theme(qapp, Appearance.LIGHT)
 
 
+@pytest.fixture(autouse=True)
+def _deleted_here() -> Iterator[None]:
+    """Widgets that a test closed go on this thread, too; Python's collector would end them on a worker's."""
+    yield
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
 @pytest.fixture
 def tasks(qapp: QApplication) -> Iterator[Tasks]:  # noqa: ARG001 - signals need the application
     runner = Tasks()
