@@ -136,7 +136,7 @@ def code_blocks(answer: str) -> tuple[CodeBlock, ...]:
 
 
 def _lines_of(fence: Fence) -> str:
-    if fence.end == fence.line + fence.closed:
+    if not fence.code:
         return ""
     return fence.code if not fence.closed and fence.code.endswith("\n") else fence.code + "\n"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bbj_desktop.core.compiling import code_blocks
@@ -76,6 +76,7 @@ def test_what_is_put_into_a_fence_comes_out_again(code: str) -> None:
     assert only(fenced(code)).code == code
 
 
+@example("> ```\n> c\na", 1)
 @given(st.one_of(MARKDOWN, LINES), st.integers(1, 5))
 def test_a_streamed_answer_has_the_blocks_that_the_compiler_is_asked_about(text: str, size: int) -> None:
     parser = AnswerParser()
