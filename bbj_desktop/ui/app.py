@@ -14,6 +14,7 @@ from bbj_desktop.actions.paths import paths_for
 from bbj_desktop.core.settings import ResolvedSettings
 from bbj_desktop.services.configuration import load_settings
 from bbj_desktop.services.logs import logging_to
+from bbj_desktop.ui.collecting import Collector
 from bbj_desktop.ui.crash import CrashReporter
 from bbj_desktop.ui.desk import ActionsDesk
 from bbj_desktop.ui.main_window import MainWindow
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None, *, settings: ResolvedSettings | None
 
 def _run(context: Context, arguments: list[str]) -> int:
     application = QApplication(arguments)
+    collector = Collector()
     application.setApplicationName("bbj-desktop")
     application.setApplicationDisplayName("BBj Desktop")
     application.setApplicationVersion(__version__)
@@ -61,6 +63,7 @@ def _run(context: Context, arguments: list[str]) -> int:
         reporter.uninstall()
         window.deleteLater()  # before the application, and on this thread
         application.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        collector.close()
 
 
 def _end_on_interrupt(application: QApplication, window: MainWindow) -> None:

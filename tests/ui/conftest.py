@@ -13,6 +13,7 @@ from PySide6.QtCore import QCoreApplication, QEvent, QLocale
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from bbj_desktop.ui.collecting import Collector
 from bbj_desktop.ui.main_window import MainWindow
 from bbj_desktop.ui.pages import PAGES
 from bbj_desktop.ui.tasks import Tasks
@@ -27,10 +28,12 @@ def theme(qapp: QApplication) -> Theme:
 
 
 @pytest.fixture(autouse=True)
-def _deleted_here() -> Iterator[None]:
-    """Widgets that a test closed go on this thread, too; Python's collector would end them on a worker's."""
+def _deleted_here(qapp: QApplication) -> Iterator[None]:  # noqa: ARG001 - the timer needs the application
+    """Widgets that a test closed, and those in cycles, go on this thread, as in the program."""
+    collector = Collector()
     yield
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    collector.close()
 
 
 @pytest.fixture
