@@ -21,16 +21,12 @@ class _InACycle(QObject):
         self._ended_on.append(threading.current_thread())
 
 
-def _allocate() -> list[list[None]]:
-    """More than Python waits for before it collects all generations."""
-    return [[] for _ in range(2_000_000)]
-
-
 def test_a_widget_in_a_cycle_goes_on_the_ui_thread(qtbot: QtBot) -> None:
     ended_on: list[threading.Thread] = []
     collector = Collector(interval_ms=10)
     _InACycle(ended_on)
-    worker = threading.Thread(target=_allocate)
+    kept: list[list[None]] = []  # many more than Python itself lets come together before it collects
+    worker = threading.Thread(target=lambda: kept.extend([] for _ in range(100_000)))
     worker.start()
     worker.join()
     assert ended_on == []
