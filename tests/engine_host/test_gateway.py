@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.local_key import local_key
 from bbj_desktop.services.runtime.embedded_host.gateway import MAX_HEADER_BYTES, Gateway, Limits
 from bbj_desktop.services.runtime.embedded_host.host import Owner
+from bbj_desktop.services.runtime.embedded_host.naming import Naming
 from bbj_desktop.services.runtime.embedded_host.serving import Offered
 from bbj_desktop.services.runtime.engine import EngineConfig
 from tests.engine_host.conftest import wait_until
@@ -154,6 +156,33 @@ def test_a_stream_is_passed_on_as_it_comes(desk: Desk) -> None:
     with httpx.stream("POST", url, json=body, headers={"Authorization": f"Bearer {KEY}"}, trust_env=False) as answer:
         lines = answer.iter_lines()
         assert json.loads(next(lines).removeprefix("data: "))["choices"][0]["delta"]["content"] == "slow"
+
+
+@pytest.mark.parametrize("name", ["bbj-coder:7b", "bbj-coder-fim:1.5b"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_model_answers_under_the_name_that_was_asked_for(desk: Desk, name: str, *, stream: bool) -> None:
+    text = desk.ask(body=CHAT | {"model": name, "stream": stream}).text
+    assert set(re.findall(r'"model": ?"(.*?)"', text)) == {name}
+
+
+def test_a_name_that_comes_in_pieces_is_replaced_and_nothing_else() -> None:
+    said = json.dumps(
+        {"content": 'it is "model":"bbj-desktop" \u00e4 "mod', "model": "bbj-desktop", "more": "bbj-desktop"}
+    )
+    for compact in (said, said.replace('": ', '":')):
+        whole = compact.encode()
+        for at in range(len(whole)):
+            naming = Naming('a "name"')
+            sent = naming.more(whole[:at]) + naming.more(whole[at:]) + naming.rest()
+            assert json.loads(sent) == json.loads(said) | {"model": 'a "name"'}
+
+
+def test_what_cant_be_a_name_isnt_held_back() -> None:
+    naming = Naming("x")
+    assert [naming.more(piece) for piece in (b'data: {"a": 1}\n\n', b"data: [DONE]\n\n")] == [
+        b'data: {"a": 1}\n\n',
+        b"data: [DONE]\n\n",
+    ]
 
 
 def test_the_models_are_listed_under_all_their_names(desk: Desk) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import resource
 import secrets
 import signal
@@ -183,13 +184,36 @@ def test_an_ide_gets_a_chat_a_stream_and_the_models_and_wakes_the_model_itself(
             body = {"model": "bbj-coder:135m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2}
             whole = ide.post(f"{address}/chat/completions", json=body).json()
             streamed = ide.post(f"{address}/chat/completions", json=body | {"stream": True}).text
+            named = _names_said(ide, address, "bbj-coder:135m")
+            by_its_key = _names_said(ide, address, version.key)
             suffix = ide.post(f"{address}/completions", json={"model": version.key, "prompt": "a", "suffix": "b"})
-        assert whole["model"] == "bbj-desktop"  # not the path of its file
+        assert named == {"bbj-coder:135m"}
+        assert by_its_key == {version.key}
         assert whole["choices"][0]["message"]["content"]
         assert streamed.endswith("data: [DONE]\n\n")
         assert suffix.status_code == 400
         assert "is a chat model" in suffix.json()["error"]["message"]
         assert lease.ask("status")["starts"] == 1
+
+
+def _names_said(ide: httpx.Client, address: str, name: str) -> set[str]:
+    """What the model is called in every answer and every event of a stream that names one, in all three formats."""
+    messages = [{"role": "user", "content": "Hi"}]
+    asked: dict[str, dict[str, object]] = {
+        "chat/completions": {"messages": messages},
+        "completions": {"prompt": "a"},
+        "messages": {"messages": messages},
+    }
+    said: set[str] = set()
+    for path, body in asked.items():
+        whole, streamed = (
+            ide.post(f"{address}/{path}", json=body | {"model": name, "max_tokens": 2, "stream": stream}).text
+            for stream in (False, True)
+        )
+        found = [set(re.findall(r'"model": ?"([^"]*)"', text)) for text in (whole, streamed)]
+        assert all(found), path
+        said = said.union(*found)
+    return said
 
 
 # -- llama-cpp-python
@@ -260,9 +284,11 @@ def test_llama_cpp_python_writes_what_a_schema_asks_for_and_refuses_what_it_cant
         httpx.Client(headers={"Authorization": f"Bearer {loan.engine.key}"}, trust_env=False, timeout=60) as ide,
     ):
         address = f"{loan.engine.address}/v1"
-        written = ide.post(f"{address}/chat/completions", json=structured).json()["choices"][0]["message"]["content"]
+        answer = ide.post(f"{address}/chat/completions", json=structured).json()
+        written = answer["choices"][0]["message"]["content"]
         tools = ide.post(f"{address}/chat/completions", json=body | {"tools": [{"type": "function"}]})
         other = ide.post(f"{address}/messages", json=body)
     assert isinstance(json.loads(written)["n"], int)
+    assert answer["model"] == "bbj-desktop"  # which the gateway replaces
     assert (tools.status_code, other.status_code) == (400, 501)
     assert "tools aren't supported" in tools.json()["error"]["message"]

@@ -124,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         kind = "message" if whole else "delta"
         content: dict[str, Any] = {"text": text} if self.path == "/v1/completions" else {kind: {"content": text}}
         choice = {"index": 0, "finish_reason": "stop" if last else None} | content
-        return {"choices": [choice]} | ({"usage": usage} if last else {})
+        return {"choices": [choice], "model": "bbj-desktop"} | ({"usage": usage} if last else {})
 
     def _send(self, event: dict[str, Any]) -> None:
         self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())

@@ -19,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain
 from typing import Any
 
+from bbj_desktop.services.runtime.engine_host import MODEL_ALIAS
+
 _MAX_BODY_BYTES = 16 * 1024 * 1024
 _SOCKET_TIMEOUT_S = 30.0
 _SAMPLING = ("temperature", "top_p", "top_k", "min_p", "repeat_penalty", "seed", "stop")
@@ -268,7 +270,7 @@ def _chunk(piece: Piece, *, chat: bool) -> dict[str, Any]:
     content: dict[str, Any] = {"delta": {"content": piece.text} if piece.text else {}} if chat else {"text": piece.text}
     choice = {"index": 0, "finish_reason": piece.finish_reason} | content
     kind = "chat.completion.chunk" if chat else "text_completion"
-    return {"object": kind, "choices": [choice]} | (piece.numbers or {})
+    return {"object": kind, "model": MODEL_ALIAS, "choices": [choice]} | (piece.numbers or {})
 
 
 def _whole(pieces: list[Piece], *, chat: bool) -> dict[str, Any]:
@@ -276,4 +278,4 @@ def _whole(pieces: list[Piece], *, chat: bool) -> dict[str, Any]:
     content: dict[str, Any] = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
     choice = {"index": 0, "finish_reason": last.finish_reason} | content
     kind = "chat.completion" if chat else "text_completion"
-    return {"object": kind, "choices": [choice]} | (last.numbers or {})
+    return {"object": kind, "model": MODEL_ALIAS, "choices": [choice]} | (last.numbers or {})

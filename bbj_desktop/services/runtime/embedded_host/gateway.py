@@ -24,6 +24,7 @@ import httpx
 
 from bbj_desktop.core.errors import BBjDesktopError, EngineRefusedError, NotFoundError, UserInputError
 from bbj_desktop.services.runtime.embedded_host.host import Loan, Owner
+from bbj_desktop.services.runtime.embedded_host.naming import Naming
 from bbj_desktop.services.runtime.embedded_host.serving import Offered, Shelf, completed, filled_in
 
 MAX_HEADER_BYTES = 32 * 1024
@@ -235,7 +236,7 @@ class Gateway:
         config = await asyncio.to_thread(self._shelf.config, wanted.version)
         async with self._owner.lent(config) as loan:
             self._owner.label = {"name": wanted.version.key, "digest": wanted.version.variant.file.digest}
-            await self._relay(loan, request.path, body, client)
+            await self._relay(loan, request.path, body, Naming(wanted.name), client)
 
     def _filled_in(self, body: dict[str, Any], wanted: Offered) -> dict[str, Any]:
         try:
@@ -243,8 +244,9 @@ class Gateway:
         except EngineRefusedError as error:
             raise RefusalError(HTTPStatus.BAD_REQUEST, str(error)) from error
 
-    async def _relay(self, loan: Loan, path: str, body: dict[str, Any], client: _Client) -> None:
-        """Passes the answer on as it comes. Being cancelled closes the connection, which stops the engine's work."""
+    async def _relay(self, loan: Loan, path: str, body: dict[str, Any], naming: Naming, client: _Client) -> None:
+        """Passes the answer on as it comes, but for the model's name. Being cancelled closes the connection, which
+        stops the engine's work."""
         timeout = httpx.Timeout(_ANSWER_TIMEOUT_S, connect=5.0)
         headers = {"Authorization": f"Bearer {loan.engine.key}", "Accept-Encoding": "identity"}
         try:
@@ -255,10 +257,11 @@ class Gateway:
                 await client.begin(HTTPStatus(answer.status_code), answer.headers.get("content-type", _JSON))
                 end = b""
                 async for piece in answer.aiter_raw():
-                    await client.more(piece)
+                    await client.more(naming.more(piece))
                     end = (end + piece)[-_LAST_EVENT_BYTES:]
                 if path != "/infill" and client.streams and not any(mark in end for mark in _STREAMS_END):
                     raise httpx.RemoteProtocolError("the stream has no end")
+                await client.more(naming.rest())
                 await client.end()
         except httpx.HTTPError as error:
             await client.broken(await self._why(loan, error))
