@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib.metadata
 import importlib.util
 import json
@@ -412,6 +413,23 @@ def test_the_key_is_neither_on_the_command_line_nor_in_the_environment(child: Ch
 def test_only_this_machine_can_reach_it(child: ChildEngine) -> None:
     listening = [entry for entry in psutil.Process(child.process.pid).net_connections() if entry.status == "LISTEN"]
     assert [entry.laddr.ip for entry in listening] == ["127.0.0.1"]
+
+
+@pytest.mark.model
+def test_an_engine_that_many_wait_for_isnt_taken_for_one_that_hangs(
+    child: ChildEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each that waits for its turn takes one of the server's threads."""
+    monkeypatch.setattr(engine, "HEALTH_TIMEOUT_S", 5.0)
+    body = json.dumps({"prompt": "Es war", "max_tokens": 400, "ignore_eos": True, "stream": True})
+    waiting = []
+    for _ in range(24):
+        asked = http.client.HTTPConnection(child.address.removeprefix("http://"))
+        asked.request("POST", "/v1/completions", body, {"Authorization": f"Bearer {child.key}"})
+        waiting.append(asked)
+    assert child.obituary() is None
+    for asked in waiting:
+        asked.close()
 
 
 @pytest.mark.model

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from bbj_desktop.services.runtime.engine_host import MODEL_ALIAS, HostConfig, fail, say
+from bbj_desktop.services.runtime.engine_host import HTTP_THREADS, MODEL_ALIAS, HostConfig, fail, say
 
 _POLL_S = 0.05
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -32,6 +32,7 @@ _NEWER_OPTIONS = {
     "LLAMA_ARG_CACHE_IDLE_SLOTS": "0",  # wants that memory, and complains without it
     "LLAMA_ARG_ENDPOINT_SLOTS": "0",  # it would show prompts
     "LLAMA_ARG_OFFLINE": "1",
+    "LLAMA_ARG_THREADS_HTTP": str(HTTP_THREADS),
     "LLAMA_ARG_UI": "0",
     "LLAMA_ARG_CORS_CREDENTIALS": "0",
     "LLAMA_ARG_CORS_ORIGINS": "http://127.0.0.1",  # of no page; without this it lets every one read its answers

@@ -31,6 +31,10 @@ HOST_ARGUMENT = "--engine-host"
 MODEL_ALIAS = "bbj-desktop"
 """What answers call the model; by itself the engine gives the path of its file away."""
 
+HTTP_THREADS = 128
+"""Of the engine's server: more than there can be requests at once (of clients and behind the gateway). Each takes one,
+also while it waits for its turn, and by default there are so few that nobody would be left to say that all is well."""
+
 _FAILED = 3  # exit status
 
 
@@ -149,6 +153,7 @@ def _parameters(xllamacpp: Any, config: HostConfig) -> Any:
     parameters.model_alias = [MODEL_ALIAS]
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = 0
+    parameters.n_threads_http = HTTP_THREADS
     # A web page must not reach the model. By itself this server lets every Origin read its answers and allows
     # credentials; the key is what keeps pages out, and without these two a browser doesn't even show them the refusal.
     parameters.api_keys = [config.key]
