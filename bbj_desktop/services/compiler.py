@@ -144,7 +144,7 @@ def find_compiler(
 
 
 def _as_told(place: Path) -> Compiler:
-    program = place if place.is_file() and os.access(place, os.X_OK) else _in_installation(place)
+    program = place if os.access(place, os.X_OK) and place.is_file() else _in_installation(place)
     if program is None:
         raise SettingsError(
             f"{place} is neither bbjcpl nor the folder of a BBj installation.",
@@ -155,5 +155,5 @@ def _as_told(place: Path) -> Compiler:
 
 def _in_installation(home: Path) -> Path | None:
     program = home / "bin" / _PROGRAM
-    complete = all((home / mark).exists() for mark in _MARKS)
+    complete = all(os.access(home / mark, os.F_OK) for mark in _MARKS)  # exists() raises in a closed folder
     return program if complete and os.access(program, os.X_OK) else None

@@ -16,6 +16,7 @@ from bbj_desktop.core.errors import Cancelled, SettingsError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.services.compiler import Compiler, TypeCheck, find_compiler
 from tests.fakes.compiler import bbj_installation, calls_of
+from tests.fakes.permissions import closed
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the stand-in compiler needs a system with #! lines")
 
@@ -70,6 +71,15 @@ def test_the_setting_comes_before_bbj_home(home: Path, tmp_path: Path) -> None:
     found = find_compiler(other, {"BBJ_HOME": str(home)}, ())
     assert found is not None
     assert found.program.is_relative_to(other)
+
+
+def test_an_installation_that_may_not_be_looked_into_is_none(tmp_path: Path) -> None:
+    home = tmp_path / "bbx"
+    home.mkdir()
+    with closed(home):
+        assert find_compiler(None, {"BBJ_HOME": str(home)}, (str(home),)) is None
+        with pytest.raises(SettingsError, match="neither bbjcpl nor the folder"):
+            find_compiler(home / "bin", {}, ())
 
 
 def test_a_setting_that_leads_nowhere_is_an_error(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Folders that may not be written."""
+"""Folders that may not be written, or not even looked into."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,18 @@ def read_only(folder: Path) -> Iterator[None]:
     finally:
         for each in folders:
             each.chmod(0o700)
+
+
+@contextmanager
+def closed(folder: Path) -> Iterator[None]:
+    """Takes every right on ``folder``, as another user's home folder has it. Skips the test as ``read_only`` does."""
+    folder.chmod(0o000)
+    try:
+        if os.access(folder, os.R_OK):
+            pytest.skip("needs a user whom permissions bind (not root, not Windows)")
+        yield
+    finally:
+        folder.chmod(0o700)
 
 
 def _can_write(folder: Path) -> bool:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from bbj_desktop.services.probe.raw import RawInputs, dump_recording, load_recording
+from bbj_desktop.services.runtime.ollama import models_folder
 from bbj_desktop.services.runtime.ollama_finding import OllamaFinding, candidate_folders, interpret
 from bbj_desktop.services.runtime.ollama_reading import find_ollama, read_ollama
 from bbj_desktop.services.runtime.ollama_versions import version_notes
 from tests.fakes.ollama import FakeOllama
+from tests.fakes.permissions import closed
 
 ADDRESS = "http://127.0.0.1:11434"
 RECORDINGS = {
@@ -169,6 +171,26 @@ def test_a_folder_of_a_user_without_a_name_is_judged_by_its_rights(
         models = find_ollama(fake.address).models
     assert models is not None
     assert (models.owner, models.readable) == ("user 61234", True)
+
+
+def test_a_folder_in_a_closed_home_is_there_and_can_not_be_read(tmp_path: Path) -> None:
+    home = tmp_path / "ihr Ordner"
+    models = home / ".ollama" / "models"
+    (models / "blobs").mkdir(parents=True)
+    with closed(home):
+        place = find_ollama("http://127.0.0.1:9", environment={"OLLAMA_MODELS": str(models)}, root=tmp_path).models
+    assert place is not None
+    assert (place.exists, place.readable, place.writable) == (True, False, False)
+
+
+def test_a_closed_home_of_the_service_keeps_nobody_from_asking_where_models_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "share"
+    (home / "models").mkdir(parents=True)
+    monkeypatch.setattr("bbj_desktop.services.runtime.ollama._SERVICE_MODELS", home / "models")
+    with closed(home):
+        assert models_folder({}) == Path.home() / ".ollama" / "models"
 
 
 @pytest.mark.parametrize("address", ["tcp://localhost:11434", "tcp://localhost:99999"])

@@ -511,6 +511,6 @@ def models_folder(environment: Mapping[str, str]) -> Path:
     told = environment.get("OLLAMA_MODELS", "").strip().strip("\"'")
     if told:
         return Path(told)
-    if sys.platform == "linux" and _SERVICE_MODELS.is_dir():
+    if sys.platform == "linux" and os.access(_SERVICE_MODELS, os.F_OK):  # is_dir() raises in a closed home folder
         return _SERVICE_MODELS
     return Path.home() / ".ollama" / "models"

@@ -205,12 +205,12 @@ def _known_places(environment: Mapping[str, str], root: Path) -> Iterator[Path]:
 def _folder(path: Path) -> dict[str, Any]:
     """Owner and rights; the blobs' folder decides, because it is what is read and written."""
     blobs = path / "blobs"
-    place = blobs if blobs.is_dir() else path
     try:
+        place = blobs if blobs.is_dir() else path
         if not place.is_dir():
             return {"exists": False}
         owner = _owner(place)
-    except OSError:
+    except OSError:  # e.g. below another user's closed home folder
         return {"exists": True, "readable": False, "writable": False}
     return {
         "exists": True,
