@@ -8,6 +8,7 @@ import pytest
 
 from bbj_desktop.core.errors import NoSpaceError, StoreAccessError
 from bbj_desktop.services.store.disk import Disk, pieces_of
+from tests.fakes.permissions import closed
 
 FULL = Path("/dev/full")
 
@@ -56,6 +57,12 @@ def test_removing_what_is_gone_is_fine(tmp_path: Path) -> None:
 
 def test_free_room_is_known_for_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert Disk().free_bytes(tmp_path / "a" / "b") > 0
+
+
+def test_free_room_is_told_of_a_place_in_a_closed_folder(tmp_path: Path) -> None:
+    (tmp_path / "closed" / "models").mkdir(parents=True)
+    with closed(tmp_path / "closed"):
+        assert Disk().free_bytes(tmp_path / "closed" / "models" / "blobs") > 0
 
 
 def test_every_refusal_says_what_and_where(tmp_path: Path) -> None:

@@ -185,8 +185,8 @@ def _free(path: Path) -> int:
 
 
 def existing_folder(path: Path) -> Path:
-    """The nearest of a path and the folders above it that is there."""
-    return next((folder for folder in (path, *path.parents) if folder.exists()), path)
+    """The nearest of a path and the folders above it that is seen to be there: not what is in a closed folder."""
+    return next((folder for folder in (path, *path.parents) if os.access(folder, os.F_OK)), path)
 
 
 def pieces_of(path: Path, offset: int, length: int) -> Iterator[bytes]:
