@@ -83,16 +83,20 @@ def repair(session: Session) -> Outcome:
         seconds=done.seconds,
         mended=done.mended,
     )
-    return Outcome(result, lambda screen: _show(screen, result))
+    said = frozenset(session.remarks)
+    return Outcome(result, lambda screen: _show(screen, result, said))
 
 
-def _show(screen: Screen, result: RepairResult) -> None:
+def _show(screen: Screen, result: RepairResult, said: frozenset[str]) -> None:
+    """Args:
+    said: What was said while it was mended, which isn't said again.
+    """
     if result.damaged_bytes or result.fetched_bytes:
         fetched = f"{format_bytes(result.fetched_bytes)} fetched in {format_seconds(result.seconds)}"
         screen.line(f"{result.version.key} is mended: {format_bytes(result.damaged_bytes)} were damaged, {fetched}.")
     else:
         screen.line(f"{result.version.key} is as it was signed; nothing was fetched.")
-    show_drift(screen, result.mended, hint=False)
+    show_drift(screen, [each for each in result.mended if each.text not in said], hint=False)
     if any(each.mendable for each in result.mended):
         screen.line("Ollama has it again as it was registered.")
 

@@ -112,6 +112,14 @@ def test_repair_puts_it_right(kind: str, installed: Call, ollama: FakeOllama) ->
     assert installed("verify", KEY).code == 0
 
 
+@pytest.mark.parametrize("kind", ["gone", "alias-moved", "alias-taken"])
+def test_repair_says_each_change_once(kind: str, installed: Call, ollama: FakeOllama) -> None:
+    EVERY[kind](ollama)
+    (text,) = (each["text"] for each in installed("versions", "--json").result["drift"] if each["kind"] == kind)
+    called = installed("repair", KEY)
+    assert (called.err + called.out).count(text) == 1
+
+
 @pytest.mark.parametrize("kind", ["gone", "no-weights", "alias-moved"])
 def test_activation_puts_it_right(kind: str, installed: Call, ollama: FakeOllama) -> None:
     MENDABLE[kind](ollama)
