@@ -65,13 +65,18 @@ def test_what_the_training_library_does(template: str, prompt: str) -> None:
         ("{% include '/etc/passwd' %}", "loader"),
         ("{{ 1 / 0 }}", "ZeroDivisionError"),
         ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "calls itself"),
-        ("{% for i in range(99999) %}{{ 'xxxxxxxxxxxx' }}{% endfor %}", "more than 1000000 characters"),
+        ("{% for i in range(99999) %}{{ 'xxxxxxxxxxxx' }}{% endfor %}", "more than 300000 characters"),
+        ("{{ '\\ud800' }}", "UnicodeEncodeError"),
         ("x" * 300_000, "longer than 200000 characters"),
     ],
     ids=lambda text: text[:30],
 )
 def test_what_cannot_be_rendered_is_refused_with_the_reason(template: str, why: str) -> None:
     assert why in why_refused(template)
+
+
+def test_the_longest_prompt_comes_through_in_any_letters() -> None:
+    assert rendered("{% for i in range(99999) %}🙂🙂🙂{% endfor %}") == "🙂🙂🙂" * 99999
 
 
 @pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="needs a limit on a process's memory")

@@ -85,6 +85,13 @@ def test_a_go_template_that_ollama_would_refuse_is_refused(makers: Makers) -> No
     makers.refused(makers.draft(prompt=prompt(go_template="{{ if .Prompt }}a")), "isn't one: if isn't ended")
 
 
+@pytest.mark.parametrize("jinja", [None, "{{ strftime_now('%d') }}" + CHATML], ids=["none", "dated"])
+def test_a_go_template_is_read_also_where_prompts_cannot_be_compared(makers: Makers, jinja: str | None) -> None:
+    model = makers.model(content=tiny_gguf(template=jinja))
+    texts = prompt(jinja_template=jinja or "", go_template="{{ if .Prompt }}a")
+    makers.refused(makers.draft(files={"Q4_0": model}, prompt=texts), "isn't one: if isn't ended")
+
+
 @pytest.mark.parametrize(
     ("jinja", "why"),
     [("{% for", "unexpected"), ("{{ raise_exception('No.') }}", "No"), ("{{ ''.__class__.__mro__ }}", "unsafe")],

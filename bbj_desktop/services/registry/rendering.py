@@ -12,7 +12,7 @@ from bbj_desktop.core.differing import first_difference
 from bbj_desktop.core.errors import PublishError
 from bbj_desktop.core.fim import FimTemplate, fim_template
 from bbj_desktop.core.gguf import GgufHeader
-from bbj_desktop.core.go_syntax import GoSyntaxError, NotCheckableError
+from bbj_desktop.core.go_syntax import GoSyntaxError, NotCheckableError, parse
 from bbj_desktop.core.go_template import render_chat, render_fim
 from bbj_desktop.core.release import Prompt, RenderedMessage, Rendering, Role
 from bbj_desktop.core.tokenizing import tokenizer_from
@@ -60,6 +60,7 @@ def check_prompt(draft: ReleaseDraft, header: GgufHeader) -> CheckedPrompt:
         PublishError: A template is wrong, they make different prompts, or the draft's own example isn't what the chat
             template makes of it.
     """
+    _check_go_syntax(draft)
     tokens = SpecialTokens.of(header)
     if draft.role is Role.FIM:
         _check_own(draft, tokens)
@@ -75,6 +76,18 @@ def check_prompt(draft: ReleaseDraft, header: GgufHeader) -> CheckedPrompt:
     own = _check_own(draft, tokens)
     rendering = own or Rendering(messages=_messages(turns), prompt=rendered.prompt)
     return CheckedPrompt(draft.prompt.model_copy(update={"rendering": rendering}), unchecked)
+
+
+def _check_go_syntax(draft: ReleaseDraft) -> None:
+    """Also of templates that can't be compared, for the customer's Ollama would refuse the whole release."""
+    try:
+        parse(draft.prompt.go_template)
+    except GoSyntaxError as error:
+        raise PublishError(
+            f"The Go template of {draft.name} isn't one: {error}.", hint="Ollama would refuse it. Mend it in the draft."
+        ) from error
+    except NotCheckableError:
+        pass  # Go may know it all the same; whoever compares the prompts says so
 
 
 def _render(draft: ReleaseDraft, turns: tuple[Turn, ...], tokens: SpecialTokens) -> Rendered:
@@ -106,8 +119,6 @@ def _check_own(draft: ReleaseDraft, tokens: SpecialTokens) -> Rendering | None:
 def _compare_with_go(draft: ReleaseDraft, turns: tuple[Turn, ...], prompt: str) -> tuple[str, ...]:
     try:
         by_go = render_chat(draft.prompt.go_template, turns)
-    except GoSyntaxError as error:
-        raise _wrong(draft, error) from error
     except NotCheckableError as error:
         return (f"Whether the Go template of {draft.name} makes the same prompt wasn't checked: {error}.",)
     if by_go != prompt:
@@ -123,8 +134,6 @@ def _check_fim(draft: ReleaseDraft, header: GgufHeader) -> CheckedPrompt:
     read = fim_template(draft)
     try:
         by_go = render_fim(draft.prompt.go_template, PREFIX, SUFFIX)
-    except GoSyntaxError as error:
-        raise _wrong(draft, error) from error
     except NotCheckableError as error:
         return CheckedPrompt(draft.prompt, (f"The .Suffix part of {draft.name} wasn't checked: {error}.",))
     if read is None:
@@ -163,12 +172,6 @@ def _check_marks(draft: ReleaseDraft, read: FimTemplate, header: GgufHeader) -> 
             f"middle are {prefix or 'not named'}, {suffix or 'not named'} and {middle or 'not named'}.",
             hint="Write them in the Go template where they belong.",
         )
-
-
-def _wrong(draft: ReleaseDraft, error: GoSyntaxError) -> PublishError:
-    return PublishError(
-        f"The Go template of {draft.name} isn't one: {error}.", hint="Ollama would refuse it. Mend it in the draft."
-    )
 
 
 def _messages(turns: tuple[Turn, ...]) -> tuple[RenderedMessage, ...]:

@@ -20,7 +20,8 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MEMORY_BYTES = 2**30
-MAX_PROMPT_CHARACTERS = 1_000_000
+MAX_PROMPT_CHARACTERS = 300_000
+"""Of up to twelve bytes each, as they are handed over: whoever reads them takes 4 MiB (``services.processes``)."""
 
 
 class _Generation(Extension):
@@ -107,6 +108,7 @@ def main() -> int:
     clock = Clock()
     try:
         prompt = render(asked["template"], asked["messages"], asked["bos"], asked["eos"], clock)
+        prompt.encode()  # half of a pair of surrogates is no text
         said: dict[str, object] = {"prompt": prompt, "dated": clock.asked}
     except TemplateError as error:
         said = {"refused": f"{error.message or type(error).__name__}"}
