@@ -110,7 +110,7 @@ class Binding:
         """Answers a chat (``messages``) or continues a text (``prompt``).
 
         Raises:
-            CannotError: Tools are asked for, or a format of the answer that isn't JSON.
+            CannotError: Tools are asked for, a format of the answer that isn't JSON, or a wrong ``logit_bias``.
             TooLongError: It doesn't fit.
         """
         if body.get("tools") or body.get("functions"):
@@ -151,8 +151,13 @@ class Binding:
 
 
 def _bias(said: object) -> dict[int, float] | None:
-    """OpenAI's ``{"token": bias}``."""
-    return {int(token): float(bias) for token, bias in said.items()} if isinstance(said, dict) else None
+    """OpenAI's ``{"token": bias}``. Raises CannotError for another form, which llama.cpp's own server takes."""
+    if not said:
+        return None
+    try:
+        return {int(token): float(bias) for token, bias in dict(said).items()}  # type: ignore[call-overload]
+    except (ValueError, TypeError) as error:
+        raise CannotError(f'logit_bias must be {{"number of a token": bias}}: {error}') from error
 
 
 def _grammar(wanted: object) -> Any:
