@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from bbj_desktop.core.errors import EngineRefusedError
 from bbj_desktop.core.progress import Cancel
@@ -29,8 +29,8 @@ def let_go(
     Raises:
         EngineRefusedError: Somebody else's model needs a file, or Ollama keeps one all the same.
     """
-    named = dict(_naming(api, digests))
     tags = api.tags()
+    named = dict(_naming(api, tags, digests))
     mine = {name for name, shown in named.items() if _is_ours(name, shown, tags, versions)}
     if others := sorted(named.keys() - mine):
         raise EngineRefusedError(
@@ -48,9 +48,9 @@ def let_go(
     return frozenset(mine)
 
 
-def _naming(api: OllamaApi, digests: Collection[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """The models that have one of some files."""
-    for name in api.tags():
+def _naming(api: OllamaApi, names: Iterable[str], digests: Collection[str]) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The models that have one of some files, with what Ollama shows of them."""
+    for name in names:
         shown = api.show(name) or {}
         modelfile = shown.get("modelfile", "")
         if {served_digest(modelfile), *served_adapters(modelfile)} & set(digests):
