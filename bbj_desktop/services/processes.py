@@ -76,7 +76,7 @@ def run_limited(
         start_new_session=True,
         creationflags=_creation_flags(),
     )
-    forget = cancel.on_cancel(lambda: _kill_group(process))
+    forget = cancel.on_cancel(lambda: _kill_group(process) if process.returncode is None else None)
     try:
         ended = _ended(process, deadline)
     finally:

@@ -2,7 +2,7 @@
 
 WORKAROUND: while it is imported it makes a client for the address in ``OLLAMA_HOST``, and fails with a ValueError on
 what isn't one (``ollama/__init__.py``, 0.6): such a value is said by ``parse_ollama_host``, and must not stop those who
-named another address.
+named another address. A right value stays where it is: other threads may read it, or start a process with it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 
 _VARIABLE = "OLLAMA_HOST"
-_value = os.environ.pop(_VARIABLE, None)
 try:
     from ollama import Client, ResponseError
-finally:
-    if _value is not None:
+except ValueError:
+    _value = os.environ.pop(_VARIABLE, "")
+    try:
+        from ollama import Client, ResponseError
+    finally:
         os.environ[_VARIABLE] = _value
 
 __all__ = ["Client", "ResponseError"]
