@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bbj_desktop.actions.checking import check_answer
 from bbj_desktop.actions.installing import Installed, InstallPlan
+from bbj_desktop.actions.ollama import OllamaHere
 from bbj_desktop.actions.updating import Update
 from bbj_desktop.core.chat import ChatEvent, Delta, Finished, Statistics
 from bbj_desktop.core.compiling import CheckedAnswer
@@ -202,6 +203,13 @@ class FakeTalk:
             self.desk.between.wait(self.desk.piece_s)
         yield Finished(statistics=statistics(count))
 
+    def too_many(self, text: str) -> int | None:
+        return self.desk.too_many if text else None
+
+    def leave_out(self, turns: int) -> int:
+        self.desk.left_out.append(turns)
+        return turns
+
 
 def statistics(tokens: int = 118, reason: str = "stop") -> Statistics:
     return Statistics.model_validate(
@@ -227,6 +235,8 @@ class FakeDesk:
         install_cancel: By which the latest install can be cancelled and paused.
         pieces: Every answer.
         answers: The next answers, before those.
+        too_many: How many questions are to be left out for one that is refused as too long.
+        left_out: How many were left out each time.
         compiler: That of the machine, or what is wrong with its setting.
         hold_check: While cleared, the compiler waits.
         closed_on: Name of the thread that closed it.
@@ -248,6 +258,8 @@ class FakeDesk:
     pieces: list[str | BBjDesktopError] = field(default_factory=lambda: ["Hello", " BBj"])
     answers: list[list[str | BBjDesktopError]] = field(default_factory=list)
     piece_s: float = 0.0
+    too_many: int | None = None
+    left_out: list[int] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
     installs: list[object] = field(default_factory=list)
     registries: list[tuple[str, bytes]] = field(default_factory=list)
@@ -314,6 +326,10 @@ class FakeDesk:
         if isinstance(survey, BBjDesktopError) or survey.chat_version is None:
             raise AssertionError("the page asked without a model")
         return FakeTalk(self, survey.chat_version)
+
+    def ollama(self) -> OllamaHere:
+        survey = self.surveys[0]
+        return OllamaHere() if isinstance(survey, BBjDesktopError) else survey.ollama
 
     def start_ollama(self, report: Report, cancel: Cancel) -> None:
         self._change_ollama("start", report, cancel)

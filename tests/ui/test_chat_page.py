@@ -6,11 +6,13 @@ import itertools
 import time
 from collections.abc import Callable
 
+import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from bbj_desktop.core.errors import EngineCrashedError
+from bbj_desktop.core.errors import ContextFullError, EngineCrashedError
 from bbj_desktop.ui.main_window import MainWindow
 from bbj_desktop.ui.pages.chat import ChatPage
 from bbj_desktop.ui.widgets.error_panel import ErrorPanel
@@ -113,6 +115,46 @@ def test_an_error_stands_in_the_conversation_and_the_question_can_be_asked_again
     qtbot.waitUntil(lambda: not page.streaming and page.answers[-1].view.text() == "Whole.")
     assert len(page.answers) == 1
     assert desk.questions == ["Say hello.", "Say hello."]
+
+
+FULL = ContextFullError(
+    "The conversation is too long: it has 8,411 tokens, and there is room for 7,936.",
+    hint="Leave out the oldest questions, or begin a new conversation.",
+)
+
+
+@pytest.mark.parametrize(
+    ("turns", "way", "said"),
+    [
+        (1, "Leave out the oldest question and ask", "The oldest question was left out with its answer"),
+        (3, "Leave out the 3 oldest questions and ask", "The 3 oldest questions were left out with their answers"),
+    ],
+)
+def test_a_full_context_offers_to_leave_out_the_oldest_and_asks_again(
+    qtbot: QtBot, open_window: OpenWindow, turns: int, way: str, said: str
+) -> None:
+    desk = FakeDesk([READY], answers=[["First."], [FULL], ["Second."]], too_many=turns)
+    page = chat_in(open_window, desk)
+    ask(page, "one")
+    qtbot.waitUntil(lambda: not page.streaming and len(page.answers) == 1)
+    ask(page, "two")
+    qtbot.waitUntil(lambda: bool(page.findChildren(ErrorPanel)))
+    (button,) = page.findChildren(ErrorPanel)[0].buttons
+    assert button.text() == way
+    assert not any(desk.left_out)
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not page.streaming and page.answers[-1].view.text() == "Second.")
+    assert [count for count in desk.left_out if count] == [turns]
+    assert desk.questions == ["one", "two", "two"]
+    assert [each.view.text() for each in page.answers] == ["First.", "Second."]
+    assert any(said in each.text() for each in page.findChildren(QLabel))
+
+
+def test_a_question_that_is_too_long_alone_isnt_helped_by_leaving_out(qtbot: QtBot, open_window: OpenWindow) -> None:
+    page = chat_in(open_window, FakeDesk([READY], pieces=[FULL], too_many=None))
+    ask(page, "one")
+    qtbot.waitUntil(lambda: bool(page.findChildren(ErrorPanel)))
+    assert [each.text() for each in page.findChildren(ErrorPanel)[0].buttons] == ["Try again"]
 
 
 def test_a_new_conversation_forgets_the_old_one(qtbot: QtBot, open_window: OpenWindow) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 from typing_extensions import override
@@ -10,7 +12,7 @@ from typing_extensions import override
 from bbj_desktop.actions.checking import MENDING_ATTEMPTS
 from bbj_desktop.core.chat import ChatEvent, Delta, Finished, Statistics
 from bbj_desktop.core.compiling import CheckedAnswer, Verdict, bbj_blocks, mending_prompt
-from bbj_desktop.core.errors import BBjDesktopError
+from bbj_desktop.core.errors import BBjDesktopError, ContextFullError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.ui import theme
@@ -19,11 +21,26 @@ from bbj_desktop.ui.pages.base import Page, Surroundings, beside_bar, scroll_are
 from bbj_desktop.ui.pages.chat_cards import AnswerCard, EmptyState, NoModel, QuestionCard
 from bbj_desktop.ui.tasks import Task
 from bbj_desktop.ui.text import integer, translate, version_title
-from bbj_desktop.ui.widgets.basics import Button, Tag, clear
+from bbj_desktop.ui.widgets.basics import Button, Tag, clear, paragraph
 from bbj_desktop.ui.widgets.composer import Composer
+from bbj_desktop.ui.widgets.error_panel import Action
 
 STREAM_INTERVAL_S = 0.033  # about thirty drawings a second, however fast the tokens come
 _NEAR_THE_END = 24  # pixels
+
+
+@dataclass(frozen=True)
+class Overfull:
+    """A question was refused because the context is full.
+
+    Attributes:
+        turns: How many of the oldest questions would have to go; 0 when that wouldn't help.
+    """
+
+    turns: int
+
+
+_Told: TypeAlias = Talk | ChatEvent | Overfull
 
 
 class ChatPage(Page):
@@ -36,10 +53,11 @@ class ChatPage(Page):
         super().__init__(surroundings)
         self._version: InstalledVersion | None = None
         self._talk: Talk | None = None
-        self._task: Task[Talk | ChatEvent, None] | None = None
+        self._task: Task[_Told, None] | None = None
         self._answer: AnswerCard | None = None
         self._question: QuestionCard | None = None
         self._checks: set[Task[None, CheckedAnswer]] = set()
+        self._overfull = 0  # questions to be left out for the one that was refused
         self._attempt = 0  # which attempt to mend the answer is; 0 for an answer to a question
         self._following = True
         self._build_header()
@@ -145,8 +163,12 @@ class ChatPage(Page):
     def _may_ask(self) -> bool:
         return not self.streaming and self._version is not None
 
-    def _begin(self, text: str, question: QuestionCard | None, attempt: int) -> None:
-        """Adds the cards of a question, or of an attempt to mend, and sends it."""
+    def _begin(self, text: str, question: QuestionCard | None, attempt: int, *, leave_out: int = 0) -> None:
+        """Adds the cards of a question, or of an attempt to mend, and sends it.
+
+        Args:
+            leave_out: How many of the oldest questions go before.
+        """
         if self._version is None:
             return
         for card in self.answers:
@@ -163,18 +185,23 @@ class ChatPage(Page):
         self._stack.setCurrentWidget(self.message_area)
         self._following = True
         self.composer.editor.setFocus()
-        self._run(text)
+        self._run(text, leave_out)
 
-    def _run(self, text: str) -> None:
+    def _run(self, text: str, leave_out: int) -> None:
         desk, talk = self.surroundings.desk, self._talk
 
-        def job(report: Callable[[Talk | ChatEvent], None], cancel: Cancel) -> None:
+        def job(report: Callable[[_Told], None], cancel: Cancel) -> None:
             conversation = talk
             if conversation is None:
                 conversation = desk.open_conversation()
                 report(conversation)
-            for event in conversation.ask(text, cancel):
-                report(event)
+            conversation.leave_out(leave_out)
+            try:
+                for event in conversation.ask(text, cancel):
+                    report(event)
+            except ContextFullError:
+                report(Overfull(conversation.too_many(text) or 0))
+                raise
 
         self.composer.set_streaming(True)
         self.new_button.show()
@@ -192,7 +219,7 @@ class ChatPage(Page):
         if self._task is not None:
             self._task.cancel()
 
-    def _on_event(self, event: Talk | ChatEvent) -> None:
+    def _on_event(self, event: _Told) -> None:
         if self._answer is None:
             return
         if isinstance(event, Delta):
@@ -200,6 +227,8 @@ class ChatPage(Page):
         elif isinstance(event, Finished):
             self._answer.finish(event.statistics)
             self._show_context(event.statistics)
+        elif isinstance(event, Overfull):
+            self._overfull = event.turns
         else:
             self._talk = event
 
@@ -211,9 +240,19 @@ class ChatPage(Page):
     def _on_error(self, text: str, error: BBjDesktopError) -> None:
         self._end()
         if self._answer is not None:
-            self._answer.fail(error, lambda: self._ask_again(text))
+            self._answer.fail(error, self._ways_on(text))
 
-    def _ask_again(self, text: str) -> None:
+    def _ways_on(self, text: str) -> list[Action]:
+        turns, self._overfull = self._overfull, 0
+        if not turns:
+            return [(translate("Chat", "Try again"), lambda: self._ask_again(text))]
+        if turns == 1:
+            way = translate("Chat", "Leave out the oldest question and ask")
+        else:
+            way = translate("Chat", "Leave out the {n} oldest questions and ask").format(n=integer(turns))
+        return [(way, lambda: self._ask_again(text, leave_out=turns))]
+
+    def _ask_again(self, text: str, *, leave_out: int = 0) -> None:
         if not self._may_ask():
             return
         for card in (self._question, self._answer):
@@ -221,7 +260,13 @@ class ChatPage(Page):
                 self._messages.removeWidget(card)
                 card.hide()
                 card.deleteLater()
-        self._begin(text, QuestionCard(text) if self._question else None, self._attempt)
+        if leave_out:
+            self._note(_left_out(leave_out))
+        self._begin(text, QuestionCard(text) if self._question else None, self._attempt, leave_out=leave_out)
+
+    def _note(self, text: str) -> None:
+        """A line of its own in the conversation."""
+        self._messages.insertWidget(self._messages.count() - 1, paragraph(text, "small"))
 
     def _end(self) -> None:
         self._task = None
@@ -291,6 +336,17 @@ class ChatPage(Page):
     def _on_scrolled(self, value: int) -> None:
         """Who scrolls up to read isn't pulled down again by the next word."""
         self._following = value >= self.message_area.verticalScrollBar().maximum() - _NEAR_THE_END
+
+
+def _left_out(turns: int) -> str:
+    if turns == 1:
+        return translate(
+            "Chat", "The oldest question was left out with its answer: the model doesn't see them any more."
+        )
+    text = translate(
+        "Chat", "The {n} oldest questions were left out with their answers: the model doesn't see them any more."
+    )
+    return text.format(n=integer(turns))
 
 
 def _same(one: InstalledVersion | None, other: InstalledVersion | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
@@ -14,7 +14,7 @@ from bbj_desktop.ui import theme
 from bbj_desktop.ui.text import integer, statistics_line, translate
 from bbj_desktop.ui.widgets.answer import AnswerView
 from bbj_desktop.ui.widgets.basics import Button, Card, Tag, TagKind, TextButton, label, paragraph, row
-from bbj_desktop.ui.widgets.error_panel import ErrorPanel
+from bbj_desktop.ui.widgets.error_panel import Action, ErrorPanel
 
 
 class QuestionCard(Card):
@@ -70,9 +70,9 @@ class AnswerCard(Card):
         self._end()
         self._say(translate("Chat", "stopped"))
 
-    def fail(self, error: BBjDesktopError, again: Callable[[], None]) -> ErrorPanel:
+    def fail(self, error: BBjDesktopError, actions: Sequence[Action]) -> ErrorPanel:
         self._end()
-        panel = ErrorPanel(error, [(translate("Chat", "Try again"), again)])
+        panel = ErrorPanel(error, actions)
         self.body.addWidget(panel)
         return panel
 

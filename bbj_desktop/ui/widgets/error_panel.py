@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from bbj_desktop.core.errors import (
     BBjDesktopError,
     ConnectError,
+    ContextFullError,
     DoesNotFitError,
     EngineCrashedError,
     EngineError,
@@ -37,6 +38,7 @@ def headline(error: BBjDesktopError) -> str:
         (StoreError, translate("Error", "The model folder can't be used")),
         (DoesNotFitError, translate("Error", "This machine can't run it")),
         (EngineCrashedError, translate("Error", "The model engine ended")),
+        (ContextFullError, translate("Error", "The context is full")),
         (EngineError, translate("Error", "The model engine can't do it")),
         (TooNewError, translate("Error", "BBj Desktop is too old for this")),
         (FormatError, translate("Error", "Something can't be read")),
