@@ -32,7 +32,8 @@
     │   ├── EngineMissingError      not installed, not running, not reachable
     │   ├── EngineTooOldError       (``found``, ``needs``)
     │   ├── EngineRefusedError      it answered, and said no
-    │   │   └── ContextFullError    the conversation is longer than its context
+    │   │   ├── ContextFullError    the conversation is longer than its context
+    │   │   └── NotReachedError     it was to come to this machine's own address, and never came
     │   ├── EngineCrashedError      its process ended
     │   └── EngineMismatchError     what it serves isn't what was registered
     ├── PublishError           10   the registry writer refuses
@@ -240,6 +241,10 @@ class EngineRefusedError(EngineError):
 
 
 class ContextFullError(EngineRefusedError):
+    pass
+
+
+class NotReachedError(EngineRefusedError):
     pass
 
 

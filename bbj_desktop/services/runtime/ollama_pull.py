@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bbj_desktop.core.errors import BBjDesktopError, EngineError, EngineRefusedError
+from bbj_desktop.core.errors import BBjDesktopError, EngineError, EngineRefusedError, NotReachedError
 from bbj_desktop.core.progress import Cancel, Report, Transfer
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
@@ -17,10 +17,6 @@ from bbj_desktop.services.runtime.ollama_manifest import manifest_of
 from bbj_desktop.services.store.disk import pieces_of
 
 _LOOK_S = 0.5  # seconds; a port of this machine answers at once or not at all
-
-
-class NotReachedError(EngineRefusedError):
-    """Ollama was told to pull from this machine's own address, and never came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +85,7 @@ def pull(
             except BBjDesktopError as error:
                 with suppress(
                     EngineError
-                ):  # it may have been whole already; if Ollama is gone the next pull sees to it
+                ):  # it may have been whole already; if Ollama is gone the next pull deletes it
                     api.delete(registry.name)
                 cancel.check()
                 if registry.failure is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from bbj_desktop.core.errors import EngineRefusedError, StoreAccessError
+from bbj_desktop.core.errors import EngineRefusedError, NotReachedError, StoreAccessError
 from bbj_desktop.core.progress import Cancel, Report, Step
 from bbj_desktop.core.release import FileReference
 from bbj_desktop.core.routes import Route
@@ -14,7 +14,7 @@ from bbj_desktop.services.meter import Meter
 from bbj_desktop.services.runtime.ollama_api import OllamaApi
 from bbj_desktop.services.runtime.ollama_link import OllamaFolder, RouteRefusedError
 from bbj_desktop.services.runtime.ollama_loopback import Blob
-from bbj_desktop.services.runtime.ollama_pull import FileBlob, NotReachedError, pull
+from bbj_desktop.services.runtime.ollama_pull import FileBlob, pull
 from bbj_desktop.services.runtime.ollama_release import creation_of, rendering_of
 from bbj_desktop.services.runtime.rendering import compare_prompt
 from bbj_desktop.services.store.checking import digest_of_file
