@@ -26,6 +26,7 @@ from bbj_desktop.actions.versions import activate_version
 from bbj_desktop.core.errors import (
     DoesNotFitError,
     EngineMissingError,
+    NotFoundError,
 )
 from bbj_desktop.core.mirroring import NamedMirror
 from bbj_desktop.core.ownership import Ownership, decide_ownership
@@ -96,8 +97,12 @@ def plan_install(context: Context, candidate: Candidate, cancel: Cancel) -> Inst
     """Says what an install would fetch and take, without changing anything.
 
     Raises:
+        NotFoundError: Its bytes are neither here nor where the registry was found.
         TransportError, TrustError: The registry's chunk index can't be had or trusted.
     """
+    missing = next((reason for reason in candidate.reasons if reason.code == "not_brought"), None)
+    if missing is not None:
+        raise NotFoundError(missing.text, hint="bbj-desktop bundle import DIR takes it over.")
     store = context.open_store()
     registry = context.open_registry()
     try:

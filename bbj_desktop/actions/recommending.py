@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict
@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.machine import read_profile
 from bbj_desktop.actions.measured import what_is_learned
+from bbj_desktop.actions.placing import lying_elsewhere
 from bbj_desktop.core import reasons as say
 from bbj_desktop.core.assumed_engines import assumed_engines
 from bbj_desktop.core.engines import OLLAMA_ACCELERATORS, RuntimeStatus
@@ -24,6 +25,7 @@ from bbj_desktop.core.recommendation import Candidate, ReasonKind, Recommendatio
 from bbj_desktop.core.release import Offer, Offering, TierTable, Variant
 from bbj_desktop.core.tiers import load_tiers
 from bbj_desktop.resources import resource
+from bbj_desktop.services.registry.client import Registry
 
 
 class Recommended(BaseModel):
@@ -32,6 +34,7 @@ class Recommended(BaseModel):
     Attributes:
         here: Bytes of model files that are in the store already, whole or in part, by digest.
         learned: What was measured here.
+        away: Digests of model files that can't be had now.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,6 +45,7 @@ class Recommended(BaseModel):
     recommendation: Recommendation
     here: Mapping[str, int] = MappingProxyType({})
     learned: Learned = Learned()
+    away: frozenset[str] = frozenset()
 
 
 def recommend(
@@ -67,7 +71,9 @@ def recommend(
         runtimes, here, learned = assumed_engines(profile, wishes.runtime), {}, Learned()
     cancel.check()
     report(Step("catalogue", "Reading the registry"))
-    offering = read_offering(context, cancel, version=wishes.version, report=report)
+    offering, away = _offering_and_away(context, cancel, wishes.version, report)
+    if profile is not None:
+        away = frozenset()  # what is here is of no use there
     recommendation = decide(
         machine,
         offering,
@@ -77,6 +83,7 @@ def recommend(
         tiers=tiers_of(offering),
         here=here,
         learned=learned,
+        away=away,
     )
     if profile is not None:
         recommendation = _with_assumption(recommendation, runtimes, wishes)
@@ -87,6 +94,7 @@ def recommend(
         recommendation=recommendation,
         here=here,
         learned=learned,
+        away=away,
     )
 
 
@@ -110,7 +118,11 @@ def _unless_unknown(candidate: Candidate, runtimes: tuple[RuntimeStatus, ...]) -
     engine = next((each for each in runtimes if each.name == candidate.runtime), None)
     against = [reason.code for reason in candidate.reasons if reason.kind is ReasonKind.WARNING]
     unknown = engine is not None and engine.available and engine.accelerators is None
-    if candidate.can_run or not unknown or any(code in ("engine_missing", "disk_short") for code in against):
+    if (
+        candidate.can_run
+        or not unknown
+        or any(code in ("engine_missing", "disk_short", "not_brought") for code in against)
+    ):
         return candidate
     return candidate.model_copy(update={"can_run": True})
 
@@ -143,22 +155,48 @@ def read_offering(context: Context, cancel: Cancel, *, version: str | None = Non
     Raises:
         NotFoundError: The channel has no release of that version.
     """
+    return _offering_and_away(context, cancel, version, report)[0]
+
+
+def _offering_and_away(
+    context: Context, cancel: Cancel, version: str | None, report: Report
+) -> tuple[Offering, frozenset[str]]:
+    """As ``read_offering``, and what of it can't be had now."""
     channel = context.settings.values.channel
     registry = context.open_registry()
     try:
         offering = registry.offering(channel, cancel, app_version=context.app_version)
         for remark in registry.remarks:
             report(remark)
-        if version is None:
-            return offering
-        offers = registry.all_offers(channel, cancel, app_version=context.app_version)
+        if version is not None:
+            offers = registry.all_offers(channel, cancel, app_version=context.app_version)
+            offering = offering.model_copy(update={"offers": _of_version(offers, version, channel)})
+        return offering, _away(context, registry, offering)
     finally:
         registry.close()
+
+
+def _of_version(offers: Sequence[Offer], version: str, channel: str) -> tuple[Offer, ...]:
     matching = tuple(offer for offer in offers if offer.release.version == version)
     if not matching:
         known = ", ".join(sorted({offer.release.version for offer in offers})) or "none"
         raise NotFoundError(f"The channel {channel} has no version {version}.", hint=f"It has: {known}.")
-    return offering.model_copy(update={"offers": matching})
+    return matching
+
+
+def _away(context: Context, registry: Registry, offering: Offering) -> frozenset[str]:
+    """Digests of the files that neither are here whole nor lie where the registry was found. Where Ollama may pull from
+    other places there are none: these aren't asked before."""
+    if context.settings.values.publisher_mirrors or context.known_registry().ollama:
+        return frozenset()
+    variants = (variant for offer in offering.offers for variant in offer.release.variants)
+    files = {part.file for variant in variants for part in variant.parts}
+    lacking = {file for file in files if not registry.can_bring(file.digest)}
+    if not lacking:
+        return frozenset()
+    store = context.open_store()
+    lacking -= lying_elsewhere(store)
+    return frozenset(file.digest for file in lacking if not store.has_whole(file))
 
 
 def hardware_tables() -> HardwareTables:
@@ -194,6 +232,7 @@ def choose(recommended: Recommended, wishes: Wishes) -> Candidate:
         concurrency=wishes.concurrency,
         here=recommended.here,
         learned=recommended.learned,
+        away=recommended.away,
     )
     candidate = _unless_unknown(candidate, recommended.runtimes)
     return candidate if candidate.can_run else _with_a_way_out(candidate, recommended)

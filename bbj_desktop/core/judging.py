@@ -14,7 +14,7 @@ from bbj_desktop.core.measuring import Learned
 from bbj_desktop.core.recommendation import Candidate, Fit, Placement, Reason, ReasonKind
 from bbj_desktop.core.release import Offer, Release, TierTable, Variant, parameters_of
 from bbj_desktop.core.speed import COMPLETION_PROMPT_TOKENS, HardwareTables, Speed, measured_speed, speed_of
-from bbj_desktop.core.versions import Selection
+from bbj_desktop.core.versions import Selection, version_key_of
 
 WELL_FILLED = 0.8
 """A model larger than the smallest tier's is preferred only where it leaves a fifth of the memory free: for the
@@ -72,6 +72,7 @@ class Judge:
         concurrency: Conversations at once.
         here: Bytes of model files that are in the store already, whole or in part, by digest.
         learned: What was measured on this machine.
+        away: Digests of model files that can't be had now: not here, and nothing that can be reached holds them.
     """
 
     profile: HardwareProfile
@@ -82,6 +83,7 @@ class Judge:
     concurrency: int = 1
     here: Mapping[str, int] = field(default_factory=dict)
     learned: Learned = field(default_factory=Learned)
+    away: frozenset[str] = frozenset()
 
     @property
     def engine(self) -> Literal["ollama", "embedded"]:
@@ -127,6 +129,9 @@ class Judge:
         estimated = speed_of(variant, fit, self.profile, self.tables)
         speed = measured_speed(estimated, self.learned.speed(self.engine, variant, fit))
         blockers = (*self._engine_blockers(), *self._disk_blockers(variant, disk_taken_bytes))
+        if any(part.file.digest in self.away for part in variant.parts):
+            key = version_key_of(offer.release, variant.quantisation)
+            blockers = (*blockers, say.not_brought(say.name_of(offer.release, variant), key))
         if not fit.fits:
             blockers = (*blockers, say.does_not_fit(say.name_of(offer.release, variant), fit))
         candidate = Candidate(

@@ -420,6 +420,22 @@ def disk_short(place: str, need: int, free: int) -> Reason:
     return _reason(ReasonKind.WARNING, "disk_short", text, place=place, need_bytes=need, free_bytes=free)
 
 
+def not_brought(name: str, key: str) -> Reason:
+    text = f"{name} isn't here, and no network leads to it: ask for a bundle with {key}."
+    return _reason(ReasonKind.WARNING, "not_brought", text, name=name, key=key)
+
+
+def awaited(name: str, key: str, instead: str | None) -> Reason:
+    """What would be recommended if its bytes were here.
+
+    Args:
+        instead: The model that is recommended because its bytes are; None where there is none.
+    """
+    so = f"so {instead}, which is, is recommended; for the other" if instead else "and no network leads to it:"
+    text = f"{name} would suit this machine best and isn't here, {so} ask for a bundle with {key}."
+    return _reason(ReasonKind.DECIDED, "awaited", text, name=name, key=key, instead=instead or "")
+
+
 def context_shortened(wanted: int, given: int, *, on_gpu: bool = False) -> Reason:
     """``on_gpu``: so that all of the model lies in graphics memory."""
     place = "graphics memory" if on_gpu else "the memory"

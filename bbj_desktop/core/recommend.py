@@ -47,6 +47,7 @@ from bbj_desktop.core.recommendation import Candidate, Fit, Placement, Reason, R
 from bbj_desktop.core.release import Offer, Offering, Role, Tier, TierTable, Variant, parameters_of, version_key
 from bbj_desktop.core.speed import HardwareTables, load_tables
 from bbj_desktop.core.tiers import tier_of
+from bbj_desktop.core.versions import version_key_of
 
 __all__ = ["HardwareTables", "judge", "load_tables", "recommend"]
 
@@ -69,6 +70,7 @@ def recommend(
     tiers: TierTable | None = None,
     here: Mapping[str, int] = MappingProxyType({}),
     learned: Learned = _NOTHING_LEARNED,
+    away: frozenset[str] = frozenset(),
 ) -> Recommendation:
     """Recommends a set of variants, at most one for each role; together they fit.
 
@@ -79,6 +81,7 @@ def recommend(
         tiers: The tier table that comes with the program.
         here: Bytes of model files that are in the store already, whole or in part, by digest: they take no disk.
         learned: What was measured on this machine; it stands in place of what would be estimated.
+        away: Digests of model files that can't be had now: without a network, those that nobody brought.
     """
     table = offering.catalogue.tiers or tiers or WITHOUT_TIERS
     judging = Judge(
@@ -90,6 +93,7 @@ def recommend(
         concurrency=wishes.concurrency,
         here=here,
         learned=learned,
+        away=away,
     )
     tier = tier_of(profile, table)
     chooser = _Chooser(judging, offering, wishes, tier)
@@ -110,6 +114,7 @@ def judge(
     concurrency: int = 1,
     here: Mapping[str, int] = MappingProxyType({}),
     learned: Learned = _NOTHING_LEARNED,
+    away: frozenset[str] = frozenset(),
 ) -> Candidate:
     """Judges a choice of the user's own: nothing is replaced or shortened, what speaks against it is said.
 
@@ -118,6 +123,7 @@ def judge(
         runtime: The engine; None takes the one that would be recommended.
         here: As in ``recommend``.
         learned: Likewise.
+        away: Likewise.
     """
     judging = Judge(
         profile=profile,
@@ -128,6 +134,7 @@ def judge(
         concurrency=concurrency,
         here=here,
         learned=learned,
+        away=away,
     )
     wanted = context_length or release_context(offer.release)
     judged = judging.judge(offer, variant, context_length=wanted, may_shorten=False)
@@ -145,7 +152,7 @@ def _smaller_variants(judging: Judge, offer: Offer, variant: Variant, context_le
     smaller = [each for each in offer.release.variants if each.file.length_bytes < variant.file.length_bytes]
     for each in sorted(smaller, key=lambda each: -each.length_bytes):
         judged = judging.judge(offer, each, context_length=context_length, may_shorten=False).candidate
-        if judged.fit.fits and all(reason.code != "disk_short" for reason in judged.reasons):
+        if judged.fit.fits and all(reason.code not in ("disk_short", "not_brought") for reason in judged.reasons):
             return [say.fits_smaller(say.name_of(offer.release, each))]
     return []
 
@@ -168,7 +175,7 @@ class _Chooser:
             chat = self._best_chat(judged)
             chosen.append(self._chat_choice(judged, chat))
         if Role.FIM in self.wishes.roles:
-            chosen.append(self._fim_choice(budget, chat))
+            chosen.append(self._fim_choice(chat))
         return tuple(chosen)
 
     # Candidates
@@ -255,9 +262,11 @@ class _Chooser:
 
     def _chat_choice(self, judged: list[Judged], chat: Judged | None) -> RoleChoice:
         others = tuple(each.candidate for each in judged if each is not chat)
+        awaited = self._awaited(Role.CHAT, chat, None)
         if chat is None:
-            return RoleChoice(role=Role.CHAT, choice=None, reasons=self._why_nothing(Role.CHAT, judged), others=others)
-        why = (*self._why(chat, judged), *_way(self.judging, chat.candidate))
+            given = (*awaited, *self._why_nothing(Role.CHAT, judged))
+            return RoleChoice(role=Role.CHAT, choice=None, reasons=given, others=others)
+        why = (*(awaited or self._why(chat, judged)), *_way(self.judging, chat.candidate))
         given = with_kinds_in_order((*why, *chat.candidate.reasons))
         choice = chat.candidate.model_copy(update={"reasons": given})
         return RoleChoice(role=Role.CHAT, choice=choice, reasons=given, others=others)
@@ -297,6 +306,22 @@ class _Chooser:
         more = say.would_need(name, larger.place, enough)
         return [say.crowded(larger.place, larger.room_bytes, name, larger.need_bytes), more]
 
+    def _awaited(self, role: Role, chosen: Judged | None, chat: Judged | None) -> list[Reason]:
+        """What would be chosen instead if its bytes were here."""
+        if not self.judging.away:
+            return []
+        anything = replace(self, judging=replace(self.judging, away=frozenset()))
+        better = anything._best(role, chat)  # noqa: SLF001 - its own kind
+        if better is None or (chosen is not None and better.name == chosen.name):
+            return []
+        key = version_key_of(better.candidate.release, better.candidate.variant.quantisation)
+        return [say.awaited(better.name, key, chosen.name if chosen is not None else None)]
+
+    def _best(self, role: Role, chat: Judged | None) -> Judged | None:
+        if role is Role.CHAT:
+            return self._best_chat(self._judge_all(role, self.judging.budget(), 0))
+        return self._best_fim(self._judge_beside(chat))
+
     def _largest_gpu(self) -> Gpu | None:
         gpus = [gpu for gpu in self.judging.profile.gpus if usable(gpu, self.judging.accelerators)]
         return max(gpus, key=lambda gpu: gpu.vram_total_bytes or 0, default=None)
@@ -322,19 +347,32 @@ class _Chooser:
 
     # Completion
 
-    def _fim_choice(self, budget: Budget, chat: Judged | None) -> RoleChoice:
-        taken = chat.candidate.disk_bytes if chat is not None else 0
-        left = budget.less(chat.candidate.fit) if chat is not None else budget
-        judged = self._judge_all(Role.FIM, left, taken, chat.candidate.fit if chat is not None else None)
-        running = [each for each in judged if each.candidate.can_run and self._regular(each)]
-        fast = [each for each in running if _fast_enough_for_fim(each, self.judging.tiers)]
-        best = max(fast, key=lambda each: (each.parameters, -judged.index(each)), default=None)
+    def _judge_beside(self, chat: Judged | None) -> list[Judged]:
+        """Every completion model, in what the chat model leaves."""
+        budget = self.judging.budget()
+        if chat is None:
+            return self._judge_all(Role.FIM, budget, 0)
+        fit = chat.candidate.fit
+        return self._judge_all(Role.FIM, budget.less(fit), chat.candidate.disk_bytes, fit)
+
+    def _best_fim(self, judged: Sequence[Judged]) -> Judged | None:
+        fast = [each for each in self._running_fims(judged) if _fast_enough_for_fim(each, self.judging.tiers)]
+        return max(fast, key=lambda each: (each.parameters, -judged.index(each)), default=None)
+
+    def _running_fims(self, judged: Sequence[Judged]) -> list[Judged]:
+        return [each for each in judged if each.candidate.can_run and self._regular(each)]
+
+    def _fim_choice(self, chat: Judged | None) -> RoleChoice:
+        judged = self._judge_beside(chat)
+        best = self._best_fim(judged)
         others = tuple(each.candidate for each in judged if each is not best)
+        awaited = self._awaited(Role.FIM, best, chat)
         if best is None:
-            given = self._why_no_fim(judged, running, chat)
+            given = (*awaited, *self._why_no_fim(judged, self._running_fims(judged), chat))
             return RoleChoice(role=Role.FIM, choice=None, reasons=given, others=others)
         beside = [say.fim_fits_beside()] if chat is not None else [say.wish_decides(best.name)]
-        given = with_kinds_in_order((*beside, *_way(self.judging, best.candidate), *best.candidate.reasons))
+        why = (*awaited, *beside, *_way(self.judging, best.candidate))
+        given = with_kinds_in_order((*why, *best.candidate.reasons))
         return RoleChoice(
             role=Role.FIM, choice=best.candidate.model_copy(update={"reasons": given}), reasons=given, others=others
         )
@@ -412,7 +450,7 @@ def _way(judging: Judge, candidate: Candidate, *, asked: bool = False) -> list[R
     return [say.whole_over_adapter(name, fetched, another, others)]
 
 
-_BLOCKERS = ("engine_missing", "no_avx2", "disk_short")
+_BLOCKERS = ("engine_missing", "no_avx2", "disk_short", "not_brought")
 
 
 def _newest_first(version: str) -> tuple[object, ...]:

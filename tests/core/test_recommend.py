@@ -67,6 +67,59 @@ def overlaps(found: tuple[float, float], expected: tuple[float, float]) -> bool:
     return found[0] <= expected[1] and found[1] >= expected[0]
 
 
+# Without a network: what can't be had now
+
+Q4_K_M_7B, Q4_0_7B = (
+    next(each for each in offer("7b").release.variants if each.quantisation == name).file.digest
+    for name in ("Q4_K_M", "Q4_0")
+)
+
+
+def of_those_here(
+    *away: str, wishes: Wishes | None = None, runtimes: tuple[RuntimeStatus, ...] = WITH_OLLAMA
+) -> RoleChoice:
+    found = recommend(machine(16, RTX_4060), offering(), runtimes, wishes or CHAT, tables=TABLES, away=frozenset(away))
+    return of_role(found, (wishes or CHAT).roles[0])
+
+
+def test_of_what_is_here_the_best_is_recommended_and_the_better_one_is_named() -> None:
+    role = of_those_here(Q4_K_M_7B)
+    assert role.choice is not None
+    assert (role.choice.release.size, role.choice.variant.quantisation) == ("7b", "Q4_0")
+    (awaited,) = (reason for reason in role.choice.reasons if reason.code == "awaited")
+    assert awaited.text == (
+        "7B Q4_K_M would suit this machine best and isn't here, so 7B Q4_0, which is, is recommended; for the other "
+        "ask for a bundle with bbj-coder:2026.1-7b-q4_k_m."
+    )
+
+
+def test_where_the_best_is_here_nothing_is_said_of_bundles() -> None:
+    role = of_those_here(Q4_0_7B)
+    assert role.choice is not None
+    assert role.choice.variant.quantisation == "Q4_K_M"
+    assert "awaited" not in codes(role.reasons)
+
+
+@pytest.mark.parametrize("role", [Role.CHAT, Role.FIM])
+def test_where_nothing_is_here_the_best_is_named_to_ask_for(role: Role) -> None:
+    everything = {part.file.digest for each in offering().offers for v in each.release.variants for part in v.parts}
+    found = of_those_here(*everything, wishes=Wishes(roles=(role,)))
+    assert found.choice is None
+    assert found.reasons[0].code == "awaited"
+    assert "and no network leads to it: ask for a bundle with bbj-coder" in found.reasons[0].text
+
+
+def test_a_choice_that_isnt_here_says_which_bundle_to_ask_for() -> None:
+    chosen = offer("7b")
+    variant = next(each for each in chosen.release.variants if each.quantisation == "Q4_K_M")
+    found = judge(
+        machine(16, RTX_4060), chosen, variant, WITH_OLLAMA, context_length=None, runtime=None,
+        tiers=standard_tiers(), tables=TABLES, away=frozenset({Q4_K_M_7B}),
+    )  # fmt: skip
+    assert not found.can_run
+    assert "ask for a bundle with bbj-coder:2026.1-7b-q4_k_m" in found.reasons[0].text
+
+
 # The tiers
 
 

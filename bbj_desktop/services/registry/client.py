@@ -47,6 +47,7 @@ from bbj_desktop.services.locking import FileLock
 from bbj_desktop.services.registry.layout import METADATA, blob_path, catalogue_target
 from bbj_desktop.services.registry.root import describe_root, identity_of
 from bbj_desktop.services.store.disk import Disk
+from bbj_desktop.services.transfer.folder import FolderSource
 from bbj_desktop.services.transfer.source import Source
 from bbj_desktop.services.transfer.split import SplitSource
 
@@ -87,6 +88,7 @@ class Registry:
         self._initial_root = initial_root
         self._now = now
         self._view: View | None = None
+        self._silent: tuple[Source, ...] = ()
 
     @property
     def lock_path(self) -> Path:
@@ -141,6 +143,11 @@ class Registry:
         path = blob_path(index.file.digest)
         return tuple(SplitSource(source, path, index.split) for source in self.sources)
 
+    def can_bring(self, digest: str) -> bool:
+        """Whether a model file may come from where the last refresh found the registry. A server may bring anything,
+        unless it didn't answer; a folder brings what lies there, whole or split."""
+        return any(_may_hold(source, blob_path(digest)) for source in self.sources if source not in self._silent)
+
     def close(self) -> None:
         """Closes every source."""
         for source in self.sources:
@@ -175,6 +182,8 @@ class Registry:
                     break
         if self._view is None:
             raise min(failures, key=_gravity)
+        set_aside = zip(self.sources, failures, strict=False)
+        self._silent = tuple(source for source, failure in set_aside if not isinstance(failure, TrustError))
         self.remarks = tuple(map(_set_aside, self.sources, failures))
 
     def _refreshed_from(self, source: Source, cancel: Cancel, *, as_signed: bool = False) -> View:
@@ -370,6 +379,13 @@ def _gravity(error: BBjDesktopError) -> int:
     if isinstance(error, RollbackError):
         return 2
     return 0 if isinstance(error, TrustError) else 1
+
+
+def _may_hold(source: Source, path: str) -> bool:
+    if not isinstance(source, FolderSource):
+        return True
+    file = source.folder / path
+    return file.exists() or any(file.parent.glob(f"{file.name}.part-*"))
 
 
 def _set_aside(source: Source, error: BBjDesktopError) -> Remark:

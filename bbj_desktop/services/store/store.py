@@ -169,6 +169,10 @@ class Store:
         path = self._shared.blob_path(file.digest)
         return path if _length(path) == file.length_bytes else None
 
+    def has_whole(self, file: FileReference) -> bool:
+        """Whether a file is here or in the shared store, by its name and length: nothing is read."""
+        return _length(self.blob_path(file.digest)) == file.length_bytes or self.shared_file(file) is not None
+
     def get(self, key: str) -> InstalledVersion:
         """Raises NotFoundError."""
         for version in self.versions():
