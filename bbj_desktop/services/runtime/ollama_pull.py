@@ -83,9 +83,7 @@ def pull(
             try:
                 _follow(api, registry.name, _length_of(version), report, ending)
             except BBjDesktopError as error:
-                with suppress(
-                    EngineError
-                ):  # it may have been whole already; if Ollama is gone the next pull deletes it
+                with suppress(EngineError):  # it may be whole already; where Ollama is gone the next pull sees to it
                     api.delete(registry.name)
                 cancel.check()
                 if registry.failure is not None:
