@@ -136,6 +136,8 @@ class Task(QObject, Generic[Progress, Result]):
 
     @Slot()
     def _on_ended(self) -> None:
+        if not self.running:  # the window was closed while this was on its way: nobody is there to be told
+            return
         self._deliver()
         self.running = False
         try:

@@ -168,6 +168,24 @@ def test_shutting_down_cancels_waits_and_delivers_nothing_more(qtbot: QtBot) -> 
     assert delivered == []
 
 
+def test_an_end_that_was_on_its_way_when_it_was_shut_down_is_told_nobody(qtbot: QtBot) -> None:
+    tasks = Tasks()
+    delivered: list[object] = []
+    next_began = threading.Event()
+
+    def waiting(_report: Report, cancel: Cancel) -> None:
+        next_began.set()
+        cancel.wait(30)
+
+    task = tasks.run(lambda _report, _cancel: 7, on_done=delivered.append, on_error=_unexpected, lane=Lane.CHANGES)
+    task.finished.connect(lambda: delivered.append("finished"))
+    tasks.run(waiting, on_done=delivered.append, on_error=_unexpected, lane=Lane.CHANGES)
+    assert next_began.wait(5)  # one after the other: the first one's end is waiting for this thread
+    assert tasks.shutdown(wait_s=5)
+    qtbot.wait(50)
+    assert delivered == []
+
+
 def test_what_is_closed_last_waits_for_the_jobs() -> None:
     tasks = Tasks()
     started = threading.Event()
