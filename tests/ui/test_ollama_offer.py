@@ -14,11 +14,12 @@ from pytestqt.qtbot import QtBot
 
 from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.ollama import OllamaHere
-from bbj_desktop.core.errors import EngineCrashedError
+from bbj_desktop.core.errors import EngineCrashedError, EngineMissingError
 from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.services.runtime.ollama_starting import StartedOllama
 from bbj_desktop.ui.desk import ActionsDesk
 from bbj_desktop.ui.main_window import MainWindow
+from bbj_desktop.ui.pages.chat import ChatPage
 from bbj_desktop.ui.widgets.basics import Button
 from tests.fakes.desk import FakeDesk, bare_survey, installed_of, offering_survey, release_of
 from tests.fakes.ollama_program import write_program
@@ -137,6 +138,75 @@ def test_the_one_that_was_started_from_here_can_be_ended(qtbot: QtBot, open_wind
     press(qtbot, page, "End Ollama")
     qtbot.waitUntil(lambda: "Start Ollama" in words(page))
     assert desk.ollama_changes == ["stop"]
+
+
+NO_ANSWER = EngineMissingError("Ollama doesn't answer.", hint="Start it, or check its address.")
+
+
+def chat_that_found_none(qtbot: QtBot, open_window: OpenWindow, desk: FakeDesk) -> ChatPage:
+    """The chat after a question that nothing answered."""
+    window = open_window(desk)
+    window.go_to("chat")
+    page = window.page("chat")
+    assert isinstance(page, ChatPage)
+    desk.answers.append([NO_ANSWER])
+    page.ask("PRINT?")
+    qtbot.waitUntil(lambda: not page.streaming and "Ollama doesn't answer." in words(page))
+    return page
+
+
+def test_the_chat_offers_it_too_and_then_asks_again(qtbot: QtBot, open_window: OpenWindow) -> None:
+    stopped = offering_survey(installed=READY, ollama=STOPPED)
+    desk = FakeDesk([stopped], after_ollama=offering_survey(installed=READY, ollama=STARTED))
+    page = chat_that_found_none(qtbot, open_window, desk)
+    assert "goes on when this window is closed" in words(page)
+    assert desk.ollama_changes == []
+    press(qtbot, page, "Start Ollama")
+    qtbot.waitUntil(lambda: not page.streaming and page.answers[-1].view.text() == "Hello BBj")
+    assert desk.ollama_changes == ["start"]
+    assert desk.questions == ["PRINT?", "PRINT?"]
+    assert len(page.answers) == 1
+    assert "Ollama doesn't answer." not in words(page)
+    assert "Start" not in words(page)
+
+
+def test_in_the_chat_a_start_that_fails_says_why_and_can_be_tried_again(qtbot: QtBot, open_window: OpenWindow) -> None:
+    desk = FakeDesk([offering_survey(installed=READY, ollama=STOPPED)])
+    desk.ollama_error = EngineCrashedError("Ollama ended at once (status 1).", hint="Its log is ollama.log.")
+    page = chat_that_found_none(qtbot, open_window, desk)
+    press(qtbot, page, "Start Ollama")
+    qtbot.waitUntil(lambda: "Ollama ended at once (status 1)." in words(page))
+    press(qtbot, page, "Start Ollama")
+    qtbot.waitUntil(lambda: not page.streaming and page.answers[-1].view.text() == "Hello BBj")
+    assert "ended at once" not in words(page)
+
+
+def test_in_the_chat_a_start_can_be_cancelled(qtbot: QtBot, open_window: OpenWindow) -> None:
+    desk = FakeDesk([offering_survey(installed=READY, ollama=STOPPED)])
+    desk.hold_ollama.clear()
+    page = chat_that_found_none(qtbot, open_window, desk)
+    press(qtbot, page, "Start Ollama")
+    qtbot.waitUntil(lambda: "Starting…" in words(page))
+    press(qtbot, page, "Cancel")
+    qtbot.waitUntil(lambda: "Start Ollama" in words(page))
+    assert desk.questions == ["PRINT?"]
+
+
+def test_a_chat_that_went_on_isnt_asked_again_when_it_runs(qtbot: QtBot, open_window: OpenWindow) -> None:
+    desk = FakeDesk([offering_survey(installed=READY, ollama=STOPPED)])
+    desk.hold_ollama.clear()
+    page = chat_that_found_none(qtbot, open_window, desk)
+    press(qtbot, page, "Start Ollama")
+    qtbot.waitUntil(lambda: "Starting…" in words(page))
+    page.start_anew()
+    desk.hold_ollama.set()
+    qtbot.waitUntil(lambda: len(desk.asked) > 1)
+    assert desk.questions == ["PRINT?"]
+
+
+def test_the_chat_offers_nothing_where_none_is_installed(qtbot: QtBot, open_window: OpenWindow) -> None:
+    page = chat_that_found_none(qtbot, open_window, FakeDesk([offering_survey(installed=READY)]))
+    assert "Start Ollama" not in words(page)
 
 
 def test_one_of_somebody_else_can_not_be_ended_here(open_window: OpenWindow) -> None:

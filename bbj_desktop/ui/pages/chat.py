@@ -10,20 +10,22 @@ from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 from typing_extensions import override
 
 from bbj_desktop.actions.checking import MENDING_ATTEMPTS
+from bbj_desktop.actions.ollama import OllamaHere
 from bbj_desktop.core.chat import ChatEvent, Delta, Finished, Statistics
 from bbj_desktop.core.compiling import CheckedAnswer, Verdict, bbj_blocks, mending_prompt
-from bbj_desktop.core.errors import BBjDesktopError, ContextFullError
+from bbj_desktop.core.errors import BBjDesktopError, ContextFullError, EngineMissingError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.ui import theme
 from bbj_desktop.ui.desk import Talk
 from bbj_desktop.ui.pages.base import Page, Surroundings, beside_bar, scroll_area
 from bbj_desktop.ui.pages.chat_cards import AnswerCard, EmptyState, NoModel, QuestionCard
-from bbj_desktop.ui.tasks import Task
+from bbj_desktop.ui.pages.ollama_cards import OllamaCard
+from bbj_desktop.ui.tasks import Lane, Task
 from bbj_desktop.ui.text import integer, translate, version_title
 from bbj_desktop.ui.widgets.basics import Button, Tag, clear, paragraph
 from bbj_desktop.ui.widgets.composer import Composer
-from bbj_desktop.ui.widgets.error_panel import Action
+from bbj_desktop.ui.widgets.error_panel import Action, ErrorPanel
 
 STREAM_INTERVAL_S = 0.033  # about thirty drawings a second, however fast the tokens come
 _NEAR_THE_END = 24  # pixels
@@ -40,7 +42,7 @@ class Overfull:
     turns: int
 
 
-_Told: TypeAlias = Talk | ChatEvent | Overfull
+_Told: TypeAlias = Talk | ChatEvent | Overfull | OllamaHere
 
 
 class ChatPage(Page):
@@ -57,6 +59,8 @@ class ChatPage(Page):
         self._answer: AnswerCard | None = None
         self._question: QuestionCard | None = None
         self._checks: set[Task[None, CheckedAnswer]] = set()
+        self._stopped: OllamaHere | None = None  # why nothing answers: it is installed here and doesn't run
+        self._offer: list[QWidget] = []  # to start it, and why that didn't work
         self._overfull = 0  # questions to be left out for the one that was refused
         self._attempt = 0  # which attempt to mend the answer is; 0 for an answer to a question
         self._following = True
@@ -144,6 +148,7 @@ class ChatPage(Page):
         if self.streaming:
             return
         self._talk, self._answer, self._question = None, None, None
+        self._end_offer()
         for check in self._checks:
             check.cancel()
         clear(self._messages)
@@ -178,6 +183,7 @@ class ChatPage(Page):
             name = translate("Chat", "{name}, attempt {n} of {all} to mend it").format(
                 name=name, n=integer(attempt), all=integer(MENDING_ATTEMPTS)
             )
+        self._end_offer()
         self._question, self._answer, self._attempt = question, AnswerCard(name), attempt
         for widget in (question, self._answer):
             if widget is not None:
@@ -191,16 +197,15 @@ class ChatPage(Page):
         desk, talk = self.surroundings.desk, self._talk
 
         def job(report: Callable[[_Told], None], cancel: Cancel) -> None:
-            conversation = talk
-            if conversation is None:
-                conversation = desk.open_conversation()
-                report(conversation)
-            conversation.leave_out(leave_out)
             try:
-                for event in conversation.ask(text, cancel):
-                    report(event)
-            except ContextFullError:
-                report(Overfull(conversation.too_many(text) or 0))
+                conversation = talk
+                if conversation is None:
+                    conversation = desk.open_conversation()
+                    report(conversation)
+                conversation.leave_out(leave_out)
+                _stream(conversation, text, report, cancel)
+            except EngineMissingError:
+                report(desk.ollama())
                 raise
 
         self.composer.set_streaming(True)
@@ -229,6 +234,8 @@ class ChatPage(Page):
             self._show_context(event.statistics)
         elif isinstance(event, Overfull):
             self._overfull = event.turns
+        elif isinstance(event, OllamaHere):
+            self._stopped = event if event.executable else None
         else:
             self._talk = event
 
@@ -241,6 +248,8 @@ class ChatPage(Page):
         self._end()
         if self._answer is not None:
             self._answer.fail(error, self._ways_on(text))
+            if self._stopped is not None:
+                self._offer_ollama(self._stopped, text)
 
     def _ways_on(self, text: str) -> list[Action]:
         turns, self._overfull = self._overfull, 0
@@ -280,6 +289,47 @@ class ChatPage(Page):
         used = statistics.prompt_tokens + statistics.answer_tokens
         text = translate("Chat", "context {used} of {total}")
         self.composer.context.setText(text.format(used=integer(used), total=integer(self._version.context_length)))
+
+    # -- an Ollama that doesn't run -----------------------------------------------------------------------------------
+
+    def _offer_ollama(self, ollama: OllamaHere, text: str, error: BBjDesktopError | None = None) -> None:
+        """As Home does: what will happen is said, and nothing is started before the click."""
+        self._end_offer()
+        if error is not None:
+            self._offer.append(ErrorPanel(error, title=translate("Home", "That didn't work with Ollama")))
+        card = OllamaCard(ollama, self._version, primary=True)
+        card.start.connect(lambda: self._start_ollama(card, ollama, text))
+        self._offer.append(card)
+        for widget in self._offer:
+            self._messages.insertWidget(self._messages.count() - 1, widget)
+
+    def _end_offer(self) -> None:
+        self._stopped = None
+        for widget in self._offer:
+            self._messages.removeWidget(widget)
+            widget.hide()
+            widget.deleteLater()
+        self._offer = []
+
+    def _start_ollama(self, card: OllamaCard, ollama: OllamaHere, text: str) -> None:
+        def started() -> None:
+            self.surroundings.situation.refresh()
+            if card in self._offer:
+                self._ask_again(text)
+
+        def failed(error: BBjDesktopError | None) -> None:
+            if card in self._offer:
+                self._offer_ollama(ollama, text, error)
+
+        card.show_starting()
+        task = self.surroundings.tasks.run(
+            self.surroundings.desk.start_ollama,
+            on_done=lambda _: started(),
+            on_error=failed,
+            on_cancelled=lambda: failed(None),
+            lane=Lane.CHANGES,
+        )
+        card.cancel.connect(task.cancel)
 
     # -- compiling ----------------------------------------------------------------------------------------------------
 
@@ -336,6 +386,15 @@ class ChatPage(Page):
     def _on_scrolled(self, value: int) -> None:
         """Who scrolls up to read isn't pulled down again by the next word."""
         self._following = value >= self.message_area.verticalScrollBar().maximum() - _NEAR_THE_END
+
+
+def _stream(conversation: Talk, text: str, report: Callable[[_Told], None], cancel: Cancel) -> None:
+    try:
+        for event in conversation.ask(text, cancel):
+            report(event)
+    except ContextFullError:
+        report(Overfull(conversation.too_many(text) or 0))
+        raise
 
 
 def _left_out(turns: int) -> str:

@@ -1,4 +1,4 @@
-"""Home's cards about an Ollama that is installed and doesn't run, and about one that was started from here."""
+"""The cards about an Ollama that is installed and doesn't run, and about one that was started from here."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class OllamaCard(HeroCard):
             "Home",
             "It will be started as your user ({program}), answer at {address}, and be told to stay off the models in "
             "its makers' cloud. It goes on when this window is closed, because your editor uses it too, until you end "
-            "it here.",
+            "it on Home.",
         )
         self.left.addWidget(paragraph(text.format(program=ollama.executable, address=ollama.address), "muted"))
         self.button = Button(translate("Home", "Start Ollama"), "primary" if primary else "plain")
