@@ -104,11 +104,13 @@ def ide_models(context: Context) -> tuple[IdeModel, ...]:
 
 
 def _reached(context: Context, version: InstalledVersion) -> list[IdeModel]:
+    """At runtimes that can be used first, as a chat asks them."""
+    knowing = [(each, version.registration(each.name)) for each in context.runtimes()]
+    known = [(runtime, registration) for runtime, registration in knowing if registration is not None]
+    if len(known) > 1:
+        known.sort(key=lambda each: not each[0].status().available)
     reached = []
-    for runtime in context.runtimes():
-        registration = version.registration(runtime.name)
-        if registration is None:
-            continue
+    for runtime, registration in known:
         name = next(iter(registration.aliases), registration.tag)
         if runtime.name == "ollama":
             base = runtime.status().address

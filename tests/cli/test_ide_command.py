@@ -121,5 +121,18 @@ def test_nothing_is_asked_of_a_closed_gateway(embedded: Call) -> None:
     assert {tried["reason"] for tried in model["tried"]} == {"The gateway is closed."}
 
 
+def test_an_ollama_that_is_away_is_not_named_where_the_embedded_engine_answers(
+    installed: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BBJ_DESKTOP_RUNTIME", "embedded")
+    assert installed("install", "7b-q4_0", "--force").code == 0
+    monkeypatch.setenv("BBJ_DESKTOP_RUNTIME", "auto")
+    (model,) = installed("ide", "show", "--json").result["models"]
+    assert model["provider"] == "ollama"
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    (model,) = installed("ide", "show", "--json").result["models"]
+    assert (model["provider"], model["needs_key"]) == ("openai", True)
+
+
 def test_of_ollama_no_gateway_is_asked_for(installed: Call) -> None:
     assert "gateway" not in installed("ide", "show").err
