@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 from bbj_desktop.actions import demo, publishing
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core.progress import Cancel, silent
+from bbj_desktop.services.registry.draft import ReleaseDraft
 from bbj_desktop.services.registry.serve import serve_folder
 from bbj_desktop.ui.desk import ActionsDesk
 from bbj_desktop.ui.main_window import MainWindow
@@ -30,6 +31,7 @@ from tests.fakes.published import Publication, customer, trust
 from tests.fakes.release_server import Fault, ReleaseServer
 
 PATIENCE_MS = 60_000
+ANSWER_TOKENS = 16
 
 
 class User:
@@ -179,13 +181,19 @@ def test_a_download_is_stopped_and_resumed_and_its_failure_is_said(
         user.clicks("Start chatting")
 
 
+def _short_spoken(draft: ReleaseDraft) -> ReleaseDraft:
+    """A busy machine takes long for each token."""
+    parameters = draft.prompt.parameters.model_copy(update={"max_tokens": ANSWER_TOKENS})
+    return draft.model_copy(update={"prompt": draft.prompt.model_copy(update={"parameters": parameters})})
+
+
 @pytest.mark.model
 def test_a_real_model_answers_in_the_embedded_engine_by_clicks_alone(
     sit_down: Callable[[Context], User], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry, keys = tmp_path / "registry", tmp_path / "keys"
     publishing.create(registry, keys, "a passphrase for a test")
-    draft = demo.make_draft(demo.packaged_model())
+    draft = _short_spoken(demo.make_draft(demo.packaged_model()))
     publishing.publish(registry, keys, "a passphrase for a test", draft, demo.CHANNEL, silent, Cancel())
     _choose_in_dialog(monkeypatch, _root_of(registry))
     context = demo.customer_context(customer(tmp_path / "x"), tmp_path / "Kundin Möller", "embedded")
