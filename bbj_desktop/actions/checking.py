@@ -11,6 +11,7 @@ from pathlib import Path
 from bbj_desktop.core.compiling import (
     CheckedAnswer,
     CheckedBlock,
+    CodeBlock,
     CompileReport,
     Verdict,
     bbj_blocks,
@@ -23,6 +24,7 @@ from bbj_desktop.services.compiler import Compiler, TypeCheck, find_compiler
 
 MENDING_ATTEMPTS = 3  # how often a model may try again
 NO_COMPILER = "No BBj compiler was found on this machine."
+CUT_OFF = "The answer was cut off in it, at its limit of tokens."
 
 
 def compiler_for(values: Settings) -> Compiler | None:
@@ -52,12 +54,27 @@ def check_code(compiler: Compiler | None, code: str, cancel: Cancel | None = Non
     return compiler.check(code, cancel) if compiler else CompileReport(syntax=not_judged(NO_COMPILER))
 
 
-def check_answer(compiler: Compiler | None, answer: str, cancel: Cancel | None = None) -> CheckedAnswer:
-    """Judges every BBj block of an answer, each for itself. Raises Cancelled on request."""
+def check_answer(
+    compiler: Compiler | None, answer: str, cancel: Cancel | None = None, *, cut_off: bool = False
+) -> CheckedAnswer:
+    """Judges every BBj block of an answer, each for itself.
+
+    Args:
+        cut_off: The answer ended at its limit of tokens. Then a last block without an end isn't judged: what the
+            compiler would refuse is the cut, which no model can mend.
+
+    Raises:
+        Cancelled: On request.
+    """
+
+    def report(block: CodeBlock) -> CompileReport:
+        if cut_off and not block.closed:
+            return CompileReport(syntax=not_judged(CUT_OFF))
+        return check_code(compiler, block.code, cancel)
+
     return CheckedAnswer(
         blocks=tuple(
-            CheckedBlock(line=block.line, code=block.code, report=check_code(compiler, block.code, cancel))
-            for block in bbj_blocks(answer)
+            CheckedBlock(line=block.line, code=block.code, report=report(block)) for block in bbj_blocks(answer)
         )
     )
 

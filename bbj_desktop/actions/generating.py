@@ -16,7 +16,7 @@ from bbj_desktop.actions.checking import (
     compiler_for,
 )
 from bbj_desktop.actions.context import Context
-from bbj_desktop.core.chat import Delta
+from bbj_desktop.core.chat import Delta, Finished
 from bbj_desktop.core.compiling import CheckedAnswer, CompileReport, Judgement, Verdict, not_judged
 from bbj_desktop.core.errors import UserInputError
 from bbj_desktop.core.progress import Cancel, Report, Step
@@ -110,18 +110,20 @@ def generate_code(
     compiler = compiler_for(context.settings.values)
     conversation = open_conversation(context, model)
     asked = count()
+    reasons: list[str] = []  # why each answer ended
 
     def ask(text: str) -> str:
         attempt = next(asked)
         what = f"Mending the code, attempt {attempt} of {attempts}" if attempt else "Writing the code"
         report(Step("mend" if attempt else "write", what))
-        pieces = [event.text for event in conversation.ask(text, cancel) if isinstance(event, Delta)]
+        events = tuple(conversation.ask(text, cancel))
         cancel.check()
-        return "".join(pieces)
+        reasons.extend(event.statistics.stop_reason for event in events if isinstance(event, Finished))
+        return "".join(event.text for event in events if isinstance(event, Delta))
 
     def check(answer: str) -> CheckedAnswer:
         report(Step("compile", "Compiling the code"))
-        return check_answer(compiler, answer, cancel)
+        return check_answer(compiler, answer, cancel, cut_off=reasons[-1:] == ["length"])
 
     tried = list(ask_until_it_compiles(request.text(), ask, check, lambda attempt: attempt <= attempts))
     answer, checked = tried[-1]

@@ -32,9 +32,10 @@ def answer_checked(session: Session, question: str, ask: Callable[[str], AskResu
         return results[-1].answer
 
     def check(text: str) -> CheckedAnswer:
-        stopped = results[-1].statistics.stop_reason == "cancelled"
+        reason = results[-1].statistics.stop_reason
+        judge = partial(check_answer, compiler, text, cancel, cut_off=reason == "length")
         try:
-            return CheckedAnswer() if stopped else session.wait_for(partial(check_answer, compiler, text, cancel))
+            return CheckedAnswer() if reason == "cancelled" else session.wait_for(judge)
         except Cancelled:  # the answer is here all the same
             session.screen.message("Not compiled: stopped.", "yellow")
             return CheckedAnswer()

@@ -113,11 +113,13 @@ class CodeBlock:
         language: What the fence names, in lower case; empty for none.
         code: Its lines, each with its end.
         line: Line of the answer on which the code begins, from 1.
+        closed: Whether its end is there.
     """
 
     language: str
     code: str
     line: int
+    closed: bool = True
 
     @property
     def is_bbj(self) -> bool:
@@ -132,7 +134,10 @@ def is_bbj(language: str) -> bool:
 
 def code_blocks(answer: str) -> tuple[CodeBlock, ...]:
     """The fenced blocks of a Markdown text, also those within lists and quotations, and a last one without an end."""
-    return tuple(CodeBlock(language=each.language, code=_lines_of(each), line=each.line + 1) for each in fences(answer))
+    return tuple(
+        CodeBlock(language=each.language, code=_lines_of(each), line=each.line + 1, closed=each.closed)
+        for each in fences(answer)
+    )
 
 
 def _lines_of(fence: Fence) -> str:

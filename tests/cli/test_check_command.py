@@ -77,6 +77,32 @@ def test_a_mended_answer_ends_it(installed: Call, ollama: FakeOllama, compiler: 
     assert "line 1: BAD" in ollama.bodies["/api/chat"]["messages"][-1]["content"]
 
 
+def test_code_that_the_limit_of_tokens_cuts_is_neither_judged_nor_mended(
+    installed: Call, ollama: FakeOllama, compiler: Path
+) -> None:
+    ollama.answer = _block("BAD")
+    ollama.requests.clear()
+    called = installed("ask", "--mend", "--max-tokens", "2", "--compiler", compiler, "Print 1.")
+    assert "Code from line 4 of the answer: not judged. The answer was cut off in it" in called.err
+    assert ollama.requests.count("POST /api/chat") == 1
+    assert not (compiler / "calls").exists()
+
+
+def test_a_whole_block_before_the_cut_is_judged_and_mended(installed: Call, ollama: FakeOllama, compiler: Path) -> None:
+    ollama.answers = [(*_block("BAD"), *_block("print 2")), _block("print 3")]
+    result = installed("ask", "--json", "--mend", "--max-tokens", "5", "--compiler", compiler, "Print 1.").result
+    verdicts = [[block["report"]["syntax"]["verdict"] for block in check["blocks"]] for check in result["checks"]]
+    assert verdicts == [["fails", "not judged"], ["compiles"]]
+    assert "print 2" not in ollama.bodies["/api/chat"]["messages"][-1]["content"]
+
+
+def test_a_last_block_without_an_end_is_judged_where_nothing_was_cut(
+    installed: Call, ollama: FakeOllama, compiler: Path
+) -> None:
+    ollama.answer = _block("BAD")[:2]
+    assert "Code from line 4 of the answer: fails" in installed("ask", "--check", "--compiler", compiler, "Print.").err
+
+
 def test_a_chat_is_checked_answer_by_answer(
     installed: Call, ollama: FakeOllama, compiler: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,7 @@ class FakeOllama:
         version: What ``/api/version`` says; decides which behaviour is shown.
         answer: Pieces of every answer.
         answers: Pieces of the next answers, taken before ``answer``.
+        cut_short: The last piece of every answer is beyond its limit of tokens.
         piece_s: Seconds between them.
         blobs: Content by digest.
         models: By name.
@@ -84,6 +85,7 @@ class FakeOllama:
     version: str = "0.33.0"
     answer: Sequence[str] = ("PRINT", ' "Hello', ' BBj"')
     answers: list[Sequence[str]] = field(default_factory=list)
+    cut_short: bool = False
     piece_s: float = 0.0
     blobs: MutableMapping[str, bytes] = field(default_factory=dict)
     models: MutableMapping[str, Model] = field(default_factory=dict)

@@ -66,7 +66,7 @@ class ChattingHandler(RegisteringHandler):
     def _write(self, body: dict[str, Any], said: Callable[[str], dict[str, Any]]) -> None:
         name, options = body["model"], body["options"]
         answer = self.fake.answers.pop(0) if self.fake.answers else self.fake.answer
-        pieces = list(answer)[: options.get("num_predict")]
+        pieces = list(answer)[: -1 if self.fake.cut_short else options.get("num_predict")]
         # ollama.md:52 `last one adds `: the reason it ended, and durations in nanoseconds
         cut = len(pieces) < len(answer)
         lines = [{"model": name, "created_at": _NOW, **said(piece), "done": False} for piece in pieces]
