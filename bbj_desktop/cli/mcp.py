@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 from bbj_desktop import __version__
@@ -69,14 +70,21 @@ def _serve_http(session: Session, server: MCPServer, port: int, address: str) ->
     # no web page may reach it, whatever its origin
     security = TransportSecuritySettings(allowed_hosts=names, allowed_origins=[])
     app = server.streamable_http_app(host=HOST, transport_security=security)
-    config = uvicorn.Config(KeyRequired(app, key), host=HOST, port=port, log_config=None, timeout_graceful_shutdown=1)
-    session.screen.message(f"Serving MCP at {address}", "bold")
-    session.screen.message(f"Clients send the header  Authorization: Bearer {key}")
+    config = uvicorn.Config(KeyRequired(app, key), log_config=None, timeout_graceful_shutdown=1)
+    with _listen(port) as listening:  # before it is said to be there
+        session.screen.message(f"Serving MCP at {address}", "bold")
+        session.screen.message(f"Clients send the header  Authorization: Bearer {key}")
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(port: int) -> socket.socket:
+    """Takes the port. Raises UserInputError when it can't be had."""
     try:
-        uvicorn.Server(config).run()
-    except SystemExit as error:  # uvicorn's way of saying that it couldn't begin
+        return socket.create_server((HOST, port))
+    except OSError as error:
         raise UserInputError(
-            f"Port {port} of {HOST} can't be used.", hint="Another program may have it: take another port."
+            f"Port {port} of {HOST} can't be used: {error.strerror or error}.",
+            hint="Another program may have it: take another port.",
         ) from error
 
 

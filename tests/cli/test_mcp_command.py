@@ -88,6 +88,15 @@ def test_generated_code_has_been_compiled_and_mended(ollama: FakeOllama, compile
     assert (compiler / "calls").read_text().count("-N") == 2
 
 
+@pytest.mark.usefixtures("installed")
+def test_code_that_the_context_cuts_off_is_not_mended(ollama: FakeOllama, compiler: Path) -> None:
+    ollama.cut_short = True
+    ollama.answer = _block("BAD")
+    generated = over_stdio(call("generate_bbj_code", prompt="Print 2.", generation="dwc")).structured_content
+    assert (generated["verdict"], generated["attempts"]) == ("not judged", 1)
+    assert not (compiler / "calls").exists()
+
+
 @pytest.mark.usefixtures("installed", "compiler")
 def test_the_client_is_told_how_far_it_is(ollama: FakeOllama) -> None:
     ollama.answers = [_block("BAD"), _block("print 2")]
@@ -237,8 +246,11 @@ def test_a_port_that_is_taken_is_said(call: Call, free_tcp_port: int) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", free_tcp_port))
         other.listen()
-        called = call("mcp", "--json", "--http", str(free_tcp_port))
-    assert "can't be used" in called.error["message"]
+        called = call("mcp", "--http", str(free_tcp_port))
+    assert called.code == 2
+    assert f"Port {free_tcp_port} of 127.0.0.1 can't be used: " in called.err
+    assert "Serving" not in called.err  # nor a key that nobody can use
+    assert "Bearer" not in called.err
 
 
 def test_the_key_is_for_this_user_alone_and_stays(tmp_path: Path) -> None:

@@ -177,7 +177,10 @@ def test_an_end_that_was_on_its_way_when_it_was_shut_down_is_told_nobody(qtbot: 
         next_began.set()
         cancel.wait(30)
 
-    task = tasks.run(lambda _report, _cancel: 7, on_done=delivered.append, on_error=_unexpected, lane=Lane.CHANGES)
+    def quick(_report: Report, _cancel: Cancel) -> int:
+        return 7
+
+    task = tasks.run(quick, on_done=delivered.append, on_error=_unexpected, lane=Lane.CHANGES)
     task.finished.connect(lambda: delivered.append("finished"))
     tasks.run(waiting, on_done=delivered.append, on_error=_unexpected, lane=Lane.CHANGES)
     assert next_began.wait(5)  # one after the other: the first one's end is waiting for this thread
