@@ -18,6 +18,7 @@ from bbj_desktop.actions.ide import (
 from bbj_desktop.cli.results.ide import IdeApplyResult, IdeShowResult, IdeTestResult, IdeUndoResult
 from bbj_desktop.cli.screen import Screen
 from bbj_desktop.cli.session import Outcome, Session
+from bbj_desktop.services.local_key import without_keys
 
 
 def show(session: Session) -> Outcome:
@@ -25,7 +26,7 @@ def show(session: Session) -> Outcome:
     models = ide_models(session.context)
     path = _path(session)
     planned = plan_continue(models, path, gateway_key(session.context, models))
-    result = IdeShowResult(models=models, path=path, config=planned.after)
+    result = IdeShowResult(models=models, path=path, config=_shown(session, planned.after))
     _hint_at_gateway(session)
     return Outcome(result, lambda screen: _show(screen, result))
 
@@ -45,7 +46,7 @@ def apply(session: Session) -> Outcome:
     """Puts the models into Continue's file."""
     models = ide_models(session.context)
     planned = plan_continue(models, _path(session), gateway_key(session.context, models))
-    difference = _difference(planned.before, planned.after, planned.path)
+    difference = _shown(session, _difference(planned.before, planned.after, planned.path))
     if not difference or session.arguments.dry_run:
         result = IdeApplyResult(path=planned.path, difference=difference, written=False)
         return Outcome(result, lambda screen: _show_change(screen, result))
@@ -95,6 +96,14 @@ def _show_test(screen: Screen, result: IdeTestResult) -> None:
         for tried in each.tried:
             said = "works" if tried.works else f"doesn't here. {tried.reason}"
             screen.line(f"  {tried.ability:24}{said}", "green" if tried.works else "yellow")
+
+
+def _shown(session: Session, text: str) -> str:
+    """What a terminal and whoever looks at it may see of a text that may hold the gateway's key."""
+    hidden = text if session.arguments.show_key else without_keys(text)
+    if hidden != text:
+        session.screen.message("The gateway's key is shown as bbj-… here: --show-key prints it.", "dim")
+    return hidden
 
 
 def _hint_at_gateway(session: Session) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from pathlib import Path
@@ -11,6 +12,7 @@ from bbj_desktop.core.errors import StoreAccessError
 
 _KEY_BYTES = 32
 _LEAST_LENGTH = 32
+_KEY = re.compile(r"(?<![\w-])bbj-[\w-]{43}(?![\w-])")  # as _made writes them
 
 
 def local_key(path: Path, *, renew: bool = False) -> str:
@@ -32,6 +34,11 @@ def local_key(path: Path, *, renew: bool = False) -> str:
             f"The key {path} for local programs can't be used: {error}.",
             hint="Remove that file: a new key is made, and programs that have the old one must be told.",
         ) from error
+
+
+def without_keys(text: str) -> str:
+    """The text with our keys, renewed ones too, cut down to what tells that they are ours."""
+    return _KEY.sub("bbj-…", text)
 
 
 def _made(path: Path) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from bbj_desktop.services.local_key import local_key
 from tests.cli.conftest import Call
 from tests.fakes.ollama import FakeOllama
 from tests.fakes.openai_api import IdeServer
@@ -114,6 +115,35 @@ def test_a_closed_gateway_is_said(embedded: Call, action: str) -> None:
     called = embedded("ide", action)
     assert called.code == 0
     assert "bbj-desktop gateway start" in called.err
+
+
+@pytest.mark.parametrize("action", [("show",), ("apply", "--dry-run"), ("apply", "--yes")])
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_the_gateways_key_is_hidden_unless_it_is_wanted(
+    embedded: Call, file: Path, data: Path, action: tuple[str, ...], form: tuple[str, ...]
+) -> None:
+    key = local_key(data / "config" / "gateway.key")
+    called = embedded("ide", *action, *form, "--file", file)
+    said = called.out + called.err
+    assert key not in said
+    assert "apiKey: bbj-…" in said
+    assert (key in file.read_text(encoding="utf-8")) == ("--yes" in action)
+
+
+@pytest.mark.parametrize("action", [("show",), ("apply", "--dry-run")])
+def test_the_gateways_key_is_shown_on_request(embedded: Call, file: Path, data: Path, action: tuple[str, ...]) -> None:
+    key = local_key(data / "config" / "gateway.key")
+    assert f"apiKey: {key}" in embedded("ide", *action, "--show-key", "--file", file).out
+
+
+def test_a_renewed_key_is_a_change_and_neither_is_shown(embedded: Call, file: Path, data: Path) -> None:
+    path = data / "config" / "gateway.key"
+    old = local_key(path)
+    embedded("ide", "apply", "--yes", "--file", file)
+    new = local_key(path, renew=True)
+    called = embedded("ide", "apply", "--yes", "--file", file)
+    assert new in file.read_text(encoding="utf-8")
+    assert [key for key in (old, new) if key in called.out + called.err] == []
 
 
 def test_nothing_is_asked_of_a_closed_gateway(embedded: Call) -> None:

@@ -75,6 +75,7 @@ def declare_editors(commands: Commands) -> None:
     applied.add_argument("--dry-run", action="store_true", help="only show what would change")
     for parser in (shown, applied):
         parser.add_argument("--file", metavar="FILE", help="another config.yaml than ~/.continue/config.yaml")
+        parser.add_argument("--show-key", action="store_true", help="print the gateway's key, not bbj-…, in its place")
     ide.add("undo", "ide:undo", "take the last change of that file back")
     ide.add("test", "ide:test", "ask the models as an IDE would, and show what works")
     mcp = commands.add("mcp", "mcp:mcp", "serve BBj tools to clients of the Model Context Protocol")

@@ -11,7 +11,7 @@ from bbj_desktop.cli.results.base import ResultModel
 class IdeShowResult(ResultModel):
     """Attributes:
     path: Continue's file.
-    config: What it would hold, or holds, with these models.
+    config: What it would hold, or holds, with these models; the gateway's key as ``bbj-…`` unless ``--show-key``.
     """
 
     models: tuple[IdeModel, ...]
@@ -21,7 +21,7 @@ class IdeShowResult(ResultModel):
 
 class IdeApplyResult(ResultModel):
     """Attributes:
-    difference: Unified diff; empty when there is nothing to change.
+    difference: Unified diff, with keys hidden likewise; empty when there is nothing to change.
     backup: What the file was before.
     """
 
