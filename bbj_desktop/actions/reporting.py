@@ -96,13 +96,19 @@ def collect_report(context: Context, diagnosis: Diagnosis) -> Report:
         diagnosis: What ``doctor`` found.
     """
     redactor = Redactor.for_this_machine(hosts=_hosts(context), secrets=_keys(context))
-    logs = {name: redactor.log(text, ours=name.startswith(LOG_FILE)) for name, text in _logs(context)}
-    documents: tuple[tuple[str, str, str], ...] = (
-        ("doctor.json", "what doctor found", redactor.document(_findings(diagnosis))),
-        ("profile.json", "this machine", redactor.document(diagnosis.profile.model_dump(mode="json"))),
-        ("settings.json", "every setting and where it comes from", redactor.document(_settings(context))),
-        ("versions.json", "versions of the program, its parts and the models", redactor.document(_versions(context))),
-        ("ollama.json", "the Ollama here", redactor.document(look_at_ollama(context).model_dump(mode="json"))),
+    raw: tuple[tuple[str, str, Any], ...] = (
+        ("doctor.json", "what doctor found", _findings(diagnosis)),
+        ("profile.json", "this machine", diagnosis.profile.model_dump(mode="json")),
+        ("settings.json", "every setting and where it comes from", _settings(context)),
+        ("versions.json", "versions of the program, its parts and the models", _versions(context)),
+        ("ollama.json", "the Ollama here", look_at_ollama(context).model_dump(mode="json")),
+    )
+    found = dict(_logs(context))
+    for _ in range(2):  # a host that only a later text tells by its form may stand bare in one before: so twice
+        logs = {name: redactor.log(text, ours=name.startswith(LOG_FILE)) for name, text in found.items()}
+        told = [(name, about, redactor.document(value)) for name, about, value in raw]
+    documents = (
+        *told,
         ("errors.txt", "the last errors", _last_errors(logs)),
         *((f"logs/{name}", "the end of a log", text) for name, text in logs.items()),
     )

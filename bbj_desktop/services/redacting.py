@@ -28,7 +28,9 @@ _MAIL = re.compile(r"(?<![\w.+@-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*")  # also user@ho
 _QUERY = re.compile(r"(?<=\?)[^\s\"'<>?=]+=[^\s\"'<>)]*")  # of an address; it may hold a signature
 _SHARE = re.compile(r"(?P<lead>(?<![\w:\\/])(?:\\\\(?:\\\\)?|//))(?P<host>[\w.-]+)(?=[\\/])")  # \\host\share
 _HOMES = re.compile(r"(?:(?<![\w.])/(?:home|Users)/|[A-Za-z]:(?:\\\\|\\|/)Users(?:\\\\|\\|/))[^/\\\s\"':;,)]+")
-_URL_HOST = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:…@)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s/:\"'<>,)\]~…]+)")
+_URL_HOST = re.compile(
+    r"(?<![a-z0-9+.-])(?P<scheme>[a-z0-9+.-]++)://(?:…@)?(?P<host>\[[0-9a-fA-F:]+\]|[^\s/:\"'<>,)\]~…]+)"
+)
 _HOST_AND_PORT = re.compile(r"(?<![\w.@/-])[\w-]+(?:\.[\w-]+)+(?=:\d{2,5}\b)")
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)")
 _IPV6 = re.compile(r"(?<![\w:])[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}(?![\w:])")
@@ -40,6 +42,9 @@ _ENGINE_SAID = re.compile(r"( ends: Engine\w+: .*?): .*")
 _EXCEPTION = re.compile(r"(?P<kind>[A-Za-z_][\w.]*(?:Error|Exception|Warning|Interrupt|Cancelled|Exit))\b(?:: .*)?$")
 _TALKS = re.compile(r"prompt|content|messages|completion|question|answer|input|suffix", re.IGNORECASE)
 _LEAST_NAME = 2  # characters; a shorter name stands in too many words
+_COMMON = frozenset({"admin", "administrator", "data", "guest", "home", "root", "user", "users"})
+"""Names of people that are everybody's words: only their folders are recognised, below that of all users."""
+_PART = re.compile(r"(?<=[/\\])[^/\\\s\"':;,)]+")  # of a path
 _LEAST_SECRET = 6  # characters, likewise
 _SECRET_VARIABLE = re.compile(r"TOKEN|PASS|SECRET|_KEY$|CREDENTIAL", re.IGNORECASE)
 
@@ -62,7 +67,9 @@ class Redactor:
         hosts: Iterable[str] = (),
         secrets: Iterable[str] = (),
     ) -> None:
-        self._users = _any_of(users)
+        forms = _forms_of(users)
+        self._users = re.compile(rf"(?<!\w)(?:{forms})(?!\w)", re.IGNORECASE) if forms else None
+        self._users_in_parts = re.compile(rf"(?<![^\W_])(?:{forms})(?![^\W_])", re.IGNORECASE) if forms else None
         self._secrets = sorted({each for each in secrets if len(each) >= _LEAST_SECRET}, key=len, reverse=True)
         self._homes = sorted({_composed(str(home)) for home in homes if len(str(home)) > _LEAST_NAME}, key=len)[::-1]
         self._numbers: dict[str, str] = {}
@@ -93,7 +100,7 @@ class Redactor:
         text = _MAIL.sub("…mail…", text)
         for home in self._homes:
             for form in (home, home.replace("\\", "\\\\"), quote(home)):
-                text = text.replace(form, "~")
+                text = re.sub(rf"(?<![\w.-]){re.escape(form)}(?![\w-])", "~", text)
         text = _HOMES.sub("~", text)
         text = _URL_HOST.sub(lambda match: f"{match['scheme']}://{self._host(match['host'])}", text)
         text = _SHARE.sub(lambda match: f"{match['lead']}{self._host(match['host'])}", text)
@@ -103,7 +110,15 @@ class Redactor:
         for host in sorted({*self._known, *self._numbers}, key=len, reverse=True):
             if host != "localhost":
                 text = re.sub(rf"(?<![\w.-]){re.escape(host)}(?![\w-])", self._host(host), text, flags=re.IGNORECASE)
-        return self._users.sub("…user…", text) if self._users is not None else text
+        return self._without_users(text)
+
+    def _without_users(self, text: str) -> str:
+        """Names as words, and also between underscores in the parts of paths: ``max_tokens`` is no name of Max."""
+        if self._users is None or self._users_in_parts is None:
+            return text
+        in_parts = self._users_in_parts
+        text = _PART.sub(lambda match: in_parts.sub("…user…", match[0]), text)
+        return self._users.sub("…user…", text)
 
     def value(self, value: Any) -> Any:
         """A JSON value with all its texts and names redacted."""
@@ -166,15 +181,15 @@ def _own_names() -> set[str]:
     return names
 
 
-def _any_of(users: Iterable[str]) -> re.Pattern[str] | None:
+def _forms_of(users: Iterable[str]) -> str:
+    """How names of people may be written, for a regular expression; empty for none."""
     forms = {
         form
         for user in map(_composed, users)
-        if len(user) >= _LEAST_NAME
+        if len(user) >= _LEAST_NAME and user.lower() not in _COMMON
         for form in (user, quote(user), user.encode("unicode_escape").decode())
     }
-    words = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
-    return re.compile(rf"(?<![^\W_])(?:{words})(?![^\W_])", re.IGNORECASE) if forms else None
+    return "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
 
 
 def _composed(text: str) -> str:

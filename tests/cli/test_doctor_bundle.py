@@ -139,7 +139,8 @@ def test_a_folder_that_is_not_there_is_an_error(call: Call, tmp_path: Path) -> N
         ("C:\\Users\\Ada\\x", "~\\x"),
         ('"C:\\\\Users\\\\Ada\\\\x"', '"~\\\\x"'),
         ("/Users/ada", "~"),
-        ("run by ADA, ada_x, adapter", "run by …user…, …user…_x, adapter"),
+        ("run by ADA, ada_x, adapter", "run by …user…, ada_x, adapter"),
+        ("/srv/report_ada.txt and C:\\x\\Ada_1", "/srv/report_…user….txt and C:\\x\\…user…_1"),
         ("http://127.0.0.1:11434 and http://localhost:1", "http://127.0.0.1:11434 and http://localhost:1"),
         ("https://a.example/x, b.example:443, https://a.example", "https://host-1/x, host-2:443, https://host-1"),
         ("10.1.2.3 and version 0.33.0 at 12:30:45", "address-1 and version 0.33.0 at 12:30:45"),
@@ -159,6 +160,27 @@ def test_a_folder_that_is_not_there_is_an_error(call: Call, tmp_path: Path) -> N
 )
 def test_how_a_text_is_redacted(text: str, expected: str) -> None:
     assert Redactor(users=["ada", "äda"], secrets=["s3cr3t-key"]).text(text) == expected
+
+
+def test_a_name_that_is_everybodys_word_goes_only_with_its_folder() -> None:
+    redactor = Redactor(users=["home", "Root"], homes=["/srv/people/home", "/root"])
+    text = "BBJ_HOME=/srv/people/home/bbj; at home /home/home/x, /root/y, /root-2, /srv/root"
+    assert redactor.text(text) == "BBJ_HOME=~/bbj; at home ~/x, ~/y, /root-2, /srv/root"
+
+
+def test_the_folder_of_a_user_is_not_the_beginning_of_another() -> None:
+    assert Redactor(users=["ada"], homes=["/srv/ada"]).text("/srv/adalbert /srv/ada/x") == "/srv/adalbert ~/x"
+
+
+def test_a_host_that_only_a_later_log_tells_goes_from_the_earlier_ones_too(
+    planted: Path, call: Call, data: Path
+) -> None:
+    (data / "logs" / "a.log").write_text("no way to hidden-box today\n", encoding="utf-8")
+    (data / "logs" / "z.log").write_text("GET https://hidden-box/x\n", encoding="utf-8")
+    call("doctor", "--bundle", planted, "--yes")
+    with zipfile.ZipFile(planted) as archive:
+        assert archive.read("logs/a.log").decode().startswith("no way to host-")
+    assert "hidden-box" not in every_text(planted)
 
 
 def test_our_own_keys_and_the_environments_secrets_are_taken_out_wherever_they_stand(
