@@ -24,6 +24,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
+import psutil
+
 from bbj_desktop.core.errors import EngineCrashedError, EngineError, EngineMissingError, EngineRefusedError
 from bbj_desktop.core.progress import Cancel
 from bbj_desktop.services.runtime.engine_host import HostConfig, engine_host_command
@@ -139,7 +141,7 @@ class ChildEngine:
             self.process.wait(1.0)
         if self.process.poll() is None and not self._answers() and self.process.poll() is None:
             self._hung = True
-            self.process.kill()
+            kill(self.process)
         if self._hung:
             return EngineCrashedError(_HUNG, hint="Ask again: it is started anew.")
         status = self.process.poll()
@@ -323,8 +325,19 @@ def end(process: subprocess.Popen[str]) -> None:
     try:
         process.wait(_END_TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        process.kill()
+        kill(process)
         process.wait()
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """With what it started (``llama-server``): by itself that ends with it on Linux only."""
+    started: list[psutil.Process] = []
+    with contextlib.suppress(psutil.Error):
+        started = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    for child in started:
+        with contextlib.suppress(psutil.Error):
+            child.kill()
 
 
 _ILLEGAL_INSTRUCTION = 0xC000001D  # Windows' STATUS_ILLEGAL_INSTRUCTION; never run

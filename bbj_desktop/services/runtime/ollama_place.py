@@ -15,7 +15,7 @@ from bbj_desktop.services.store.disk import existing_folder
 
 
 class OllamaPlace:
-    """Looks when it is asked, until it has seen a server.
+    """Looks when it is asked, which takes a moment, until it has seen a server.
 
     Args:
         address: As ``parse_ollama_host`` returns it.
@@ -58,25 +58,26 @@ class OllamaPlace:
             contained=server is not None and server.kind == "container",
             platform=sys.platform,
             server_is_ours=server.mine if server is not None and seen else None,
-            place=self._place(store),
+            place=_models_place(found, store),
             adapter=adapter,
             file_here=file_here,
             streams=streams,
         )
 
-    def _place(self, store: Path) -> ModelsPlace | None:
-        found = self.finding.models
-        if found is None:
-            return None
-        return ModelsPlace(
-            path=Path(found.path),
-            exists=found.exists,
-            writable=bool(found.writable),
-            readable=bool(found.readable),
-            owner=found.owner,
-            ours=_is_ours(Path(found.path)),
-            same_volume=_one_volume(store, Path(found.path)),
-        )
+
+def _models_place(finding: OllamaFinding, store: Path) -> ModelsPlace | None:
+    found = finding.models
+    if found is None:
+        return None
+    return ModelsPlace(
+        path=Path(found.path),
+        exists=found.exists,
+        writable=bool(found.writable),
+        readable=bool(found.readable),
+        owner=found.owner,
+        ours=_is_ours(Path(found.path)),
+        same_volume=_one_volume(store, Path(found.path)),
+    )
 
 
 def _is_ours(folder: Path) -> bool | None:
