@@ -14,7 +14,7 @@ from bbj_desktop.core.errors import EngineError, InUseError, NotFoundError, User
 from bbj_desktop.core.progress import Cancel, Remark, Report, Step, silent
 from bbj_desktop.core.versions import InstalledVersion, Registration, aliases_of, model_name, previous_of
 from bbj_desktop.services.runtime.ollama_drift import Drift
-from bbj_desktop.services.store.blobs import check_files
+from bbj_desktop.services.store.blobs import check_files, size_on_disk
 from bbj_desktop.services.store.rebuilding import Rebuilt
 from bbj_desktop.services.store.store import Store
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 class Removed(BaseModel):
     """Attributes:
-    freed_bytes: Room that the store gave back.
+    freed_bytes: Room that the store gave back, and Ollama of a version that was streamed into it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -172,6 +172,7 @@ def remove(context: Context, text: str, report: Report, cancel: Cancel) -> Remov
     refuse_pinned(version)
     successor = _successor(store, version)
     cancel.check()
+    theirs = {path: size_on_disk(path) for _, path in version.files} if version.streamed else {}
     if version.active and successor is not None:
         activate_version(context, store, successor.key)  # first: ended anywhere, what is active answers
     for registration in version.registrations:
@@ -179,9 +180,9 @@ def remove(context: Context, text: str, report: Report, cancel: Cancel) -> Remov
     if not version.registrations:
         forget_unrecorded(context, version)
     report(Step("remove", f"Removing {version.key}"))
-    freed = store.remove(version.key)
-    log.info("removed %s: %d bytes freed", version.key, freed.bytes)
-    return Removed(key=version.key, freed_bytes=freed.bytes)
+    freed_bytes = store.remove(version.key).bytes + sum(size - size_on_disk(path) for path, size in theirs.items())
+    log.info("removed %s: %d bytes freed", version.key, freed_bytes)
+    return Removed(key=version.key, freed_bytes=freed_bytes)
 
 
 def refuse_pinned(version: InstalledVersion) -> None:

@@ -103,11 +103,12 @@ def served_by(server: ReleaseServer, digest: str) -> int:
 
 
 def test_it_can_be_verified_activated_and_removed(context: Context, service: FakeOllama) -> None:
-    key = install(context).version.key
-    versions.verify(context, key, silent, Cancel())
-    versions.activate(context, key, silent, Cancel())
-    versions.remove(context, key, silent, Cancel())
+    version = install(context).version
+    versions.verify(context, version.key, silent, Cancel())
+    versions.activate(context, version.key, silent, Cancel())
+    removed = versions.remove(context, version.key, silent, Cancel())
     assert dict(service.models) == {}
+    assert removed.freed_bytes >= version.variant.length_bytes  # in Ollama's folder
     assert dict(service.blobs) == {}
 
 
