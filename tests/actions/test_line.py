@@ -246,7 +246,9 @@ def test_when_ollama_stops_the_download_is_kept_and_registering_goes_on_later(
 def test_a_tag_that_was_made_but_not_recorded_is_removed_too(
     context: Context, ollama: FakeOllama, leave: Callable[[Context], object]
 ) -> None:
-    ollama.faults["/api/chat"] = OllamaFault("drop")  # the first question: the tag is there, and nobody noted it
+    # The first question: the tag is there, and nobody noted it. Twice, for a release with an example of its prompt asks
+    # for that to be rendered before, at the same address.
+    ollama.faults["/api/chat"] = OllamaFault("drop", times=2)
     with pytest.raises(EngineCrashedError):
         install(context)
     assert list(ollama.models) == [KEY]
