@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QFileDialog, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
-from bbj_desktop.actions import demo, publishing
+from bbj_desktop.actions import demo, exporting, importing, publishing
 from bbj_desktop.actions.context import Context
 from bbj_desktop.core.progress import Cancel, silent
+from bbj_desktop.core.recommendation import Wishes
+from bbj_desktop.core.release import Role
+from bbj_desktop.services.registry.bundle import find_bundles
 from bbj_desktop.services.registry.draft import ReleaseDraft
 from bbj_desktop.services.registry.serve import serve_folder
 from bbj_desktop.ui.desk import ActionsDesk
@@ -179,6 +182,27 @@ def test_a_download_is_stopped_and_resumed_and_its_failure_is_said(
         user.waits(lambda: bool(user.home.findChildren(ErrorPanel)))
         user.clicks("Try again")
         user.clicks("Start chatting")
+
+
+def test_without_a_network_home_installs_what_was_brought_and_names_what_would_be_better(
+    sit_down: Callable[[Context], User], publication: Publication, ollama: FakeOllama, tmp_path: Path
+) -> None:
+    makers = publication.copy(tmp_path / "Hersteller")
+    makers.publish("2026.2", quantisations=("Q4_0", "Q8_0"))
+    staff = customer(tmp_path / "Büro")
+    trust(staff, str(makers.folder), makers)
+    wish = Wishes(roles=(Role.CHAT,), size="7b", quantisation="Q8_0")
+    chosen = exporting.choose_variants(staff, [wish], silent, Cancel())
+    exporting.export_bundle(staff, tmp_path / "Stick", chosen, silent, Cancel())
+    context = customer(tmp_path / "Krankenhaus Süd", ollama_host=ollama.address)
+    importing.import_bundle(context, find_bundles([tmp_path / "Stick"]), silent, Cancel(), root=makers.root)
+    user = sit_down(context)
+    user.waits(lambda: user.sees("Install") is not None)
+    said = " ".join(each.text() for each in user.home.findChildren(QLabel))
+    assert "ask for a bundle with bbj-coder:2026.2-7b-q4_0" in said
+    user.clicks("Install")
+    user.clicks("Start chatting")
+    user.asks_an_example()
 
 
 def _short_spoken(draft: ReleaseDraft) -> ReleaseDraft:

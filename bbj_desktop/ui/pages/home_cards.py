@@ -143,15 +143,20 @@ class OfferCard(HeroCard):
             self.left.addWidget(notice_strip(release.notice))
         self.left.addSpacing(theme.XS)
         self.left.addWidget(placement_paragraph(candidate))
-        size = file_size(state.fetch_bytes)
-        text = translate("Home", "Resume · {size}") if state.partly_here else translate("Home", "Install · {size}")
-        self.primary = Button(text.format(size=size), "primary")
+        self.primary = Button(_install_text(state), "primary")
         self.primary.clicked.connect(self.install)
         self.add_button(self.primary)
         if state.partly_here and state.plan is not None:
             here = translate("Home", "{size} are here already").format(size=file_size(state.plan.here_bytes))
             self.right.addWidget(label(here, "small"), 0, Qt.AlignmentFlag.AlignRight)
         self.close_right()
+
+
+def _install_text(state: ReadyToInstall) -> str:
+    if not state.fetch_bytes:
+        return translate("Home", "Install")
+    text = translate("Home", "Resume · {size}") if state.partly_here else translate("Home", "Install · {size}")
+    return text.format(size=file_size(state.fetch_bytes))
 
 
 def placement_paragraph(candidate: Candidate) -> Paragraph:
