@@ -94,12 +94,12 @@ class OwnEngine:
     @contextlib.contextmanager
     def borrow(self, config: EngineConfig, model: RunningModel, cancel: Cancel) -> Iterator[Loan]:
         with self._lock:
-            fresh = self._loaded is None or not self._loaded[0].alive or self._loaded[0].config != config
-            if fresh:
+            loaded = self._loaded
+            fresh = loaded is None or not loaded[0].alive or loaded[0].config != config
+            if loaded is None or fresh:
                 self._end()
-                self._loaded = (self._launch(config, cancel), model)
-            engine = self._loaded[0] if self._loaded is not None else self._launch(config, cancel)
-        yield Loan(engine, fresh)
+                loaded = self._loaded = (self._launch(config, cancel), model)
+        yield Loan(loaded[0], fresh)
 
     def running(self) -> RunningModel | None:
         with self._lock:

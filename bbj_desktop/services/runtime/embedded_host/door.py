@@ -83,7 +83,7 @@ class Door:
         from bbj_desktop.services.runtime.engine import EngineProgram
 
         key = local_key(Path(options.key_file))
-        await self.stop({})
+        await self._close()
         executable = Path(options.executable) if options.executable else None
         program = EngineProgram(options.program, executable)  # type: ignore[arg-type]  # another name is refused later
         shelf = Shelf(Path(options.store), Path(options.shared) if options.shared else None, program)
@@ -93,8 +93,12 @@ class Door:
         return self.describe()
 
     async def stop(self, said: dict[str, Any]) -> dict[str, Any]:
-        """Closes it, and every answer that goes through it."""
+        """Closes it, and every answer that goes through it; one that is being opened, too."""
         del said
+        async with self._turn:
+            return await self._close()
+
+    async def _close(self) -> dict[str, Any]:
         gateway, self._gateway = self._gateway, None
         if gateway is not None:
             await gateway.close()
