@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from bbj_desktop.actions.context import Context, RuntimeName
 from bbj_desktop.actions.installing import Installed, InstallPlan, install, plan_install
 from bbj_desktop.actions.recommending import hardware_tables, read_offering, tiers_of
+from bbj_desktop.core.engines import RuntimeStatus
 from bbj_desktop.core.hardware import HardwareProfile
 from bbj_desktop.core.progress import Cancel, Report, Step
 from bbj_desktop.core.recommend import judge
@@ -144,14 +145,14 @@ def update(
 
 def _candidate(context: Context, update: Update, offering: Offering, profile: HardwareProfile) -> Candidate:
     release, installed = update.offer.release, update.installed
-    runtime = _runtime_of(installed)
+    statuses = tuple(each.status() for each in context.runtimes())
     return judge(
         profile,
         update.offer,
         _like(installed, release),
-        tuple(each.status() for each in context.runtimes()),
+        statuses,
         context_length=installed.context_length,
-        runtime=runtime,
+        runtime=_runtime_of(installed, statuses),
         tiers=tiers_of(offering),
         tables=hardware_tables(),
         here=context.open_store().held_bytes(),
@@ -169,8 +170,10 @@ def _like(installed: InstalledVersion, release: Release) -> Variant:
     return min(alike or release.variants, key=lambda variant: abs(variant.length_bytes - size))
 
 
-def _runtime_of(version: InstalledVersion) -> RuntimeName | None:
-    """Where it was registered first: the update goes there too."""
-    if not version.registrations:
+def _runtime_of(version: InstalledVersion, statuses: Sequence[RuntimeStatus]) -> RuntimeName | None:
+    """Where it was registered first, of what can be used now: the update goes there too."""
+    known = [registration.runtime for registration in version.registrations]
+    if not known:
         return None
-    return "ollama" if version.registrations[0].runtime == "ollama" else "embedded"
+    usable = {status.name for status in statuses if status.available}
+    return "ollama" if next((name for name in known if name in usable), known[0]) == "ollama" else "embedded"

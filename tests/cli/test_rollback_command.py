@@ -85,6 +85,17 @@ def test_an_ollama_that_is_gone_follows_later_where_the_embedded_engine_answers(
     assert in_both("versions", "--json").result["drift"] == []
 
 
+def test_an_update_goes_to_the_embedded_engine_where_an_ollama_that_knows_the_version_too_is_gone(
+    in_both: Call, publication: Publication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publication.publish("2026.3", quantisations=("Q4_0",), hidden=256, seed=8)
+    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
+    called = in_both("update", "--force", "--json")
+    assert called.code == 0, called.err
+    (version,) = (each for each in in_both("versions", "--json").result["versions"] if each["active"])
+    assert version["runtimes"] == ["embedded"]
+
+
 def test_an_ollama_that_is_gone_changes_nothing(updated: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
     assert updated("rollback").code == 9
