@@ -12,6 +12,7 @@ from bbj_desktop.actions.demo import make_draft, packaged_model
 from bbj_desktop.cli.results.answers import AskResult
 from bbj_desktop.cli.results.installing import InstallResult, UpdateResult
 from bbj_desktop.cli.results.versions import RollbackResult
+from bbj_desktop.services.registry.draft import ReleaseDraft
 from tests.cli.conftest import Call
 from tests.fakes.adapters import adapter_gguf
 from tests.fakes.published import PASSPHRASE, Publication
@@ -28,11 +29,11 @@ def base() -> Path:
     return packaged_model()
 
 
-def _draft(base: Path, folder: Path, version: str, seed: int) -> Path:
+def _draft(base: Path, stand_in: ReleaseDraft, folder: Path, version: str, seed: int) -> Path:
     adapter = folder / f"adapter {version}.gguf"
     with base.open("rb") as file:
         adapter.write_bytes(adapter_gguf(file.read(HEADER_BYTES), seed=seed, strength=6.0))
-    draft = json.loads(make_draft(base).model_dump_json())
+    draft = json.loads(stand_in.model_dump_json())
     draft |= {"version": version, "files": {}, "adapters": {"Q4_1": {"base": str(base), "adapter": adapter.name}}}
     place = folder / f"Entwurf {version}.json"
     place.write_text(json.dumps(draft), encoding="utf-8")
@@ -45,14 +46,15 @@ def test_a_real_base_answers_with_each_adapter_and_is_fetched_once(
 ) -> None:
     passphrase = tmp_path / "passphrase.txt"
     passphrase.write_text(PASSPHRASE, encoding="utf-8")
+    stand_in = make_draft(base)  # once: it reads the whole vocabulary
 
     def publish(version: str, seed: int) -> None:
-        draft = _draft(base, publication.work, version, seed)
+        draft = _draft(base, stand_in, publication.work, version, seed)
         where = ("--folder", publication.folder, "--keys", publication.keys, "--passphrase-file", passphrase)
         assert call("registry", "publish", draft, *where, "--to", "stable").code == 0
 
     def ask() -> str:
-        question = ("ask", "Write a story about a ship.", "--seed", "1", "--max-tokens", "16", "--json")
+        question = ("ask", "Write a story about a ship.", "--seed", "1", "--max-tokens", "4", "--json")
         return AskResult.model_validate(call(*question).result).answer
 
     publish("2026.1", seed=1)
