@@ -171,6 +171,11 @@ def apply_continue(context: Context, planned: ConfigChange) -> keeping.Change:
     return keeping.change(planned.path, planned.before, planned.after, context.paths.config / _MEMORY, context.now())
 
 
+def is_applied(context: Context) -> bool:
+    """Whether a change of an IDE's configuration can be taken back."""
+    return (context.paths.config / _MEMORY).is_file()
+
+
 def undo_continue(context: Context) -> keeping.Change:
     """Takes the last change back. Raises NotFoundError and InUseError as ``services.keeping.undo`` does."""
     return keeping.undo(context.paths.config / _MEMORY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from bbj_desktop.actions import purging
+from bbj_desktop.actions.ide import is_applied
 from bbj_desktop.actions.purging import Ours
 from bbj_desktop.cli.results.purging import PurgeResult
 from bbj_desktop.cli.screen import Screen
@@ -20,6 +21,9 @@ def purge(session: Session) -> Outcome:
         session.screen.message(_line(each))
     if not ours:
         return Outcome(PurgeResult(removed=()), lambda screen: screen.line("Nothing of ours is on this machine."))
+    if is_applied(session.context):
+        session.screen.message("An IDE's configuration names our models, and keeps them. To take them out before:")
+        session.screen.message("  bbj-desktop ide undo")
     session.confirm("Remove all of it?")
     purged = session.work(partial(purging.purge, session.context))
     result = PurgeResult(removed=purged.removed, kept=purged.kept)

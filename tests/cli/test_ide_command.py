@@ -54,6 +54,11 @@ def test_what_is_applied_can_be_undone(installed: Call, file: Path) -> None:
     assert file.read_bytes() == before
 
 
+def test_purging_says_that_an_ide_keeps_our_models(installed: Call, file: Path) -> None:
+    installed("ide", "apply", "--file", file)
+    assert "ide undo" in installed("purge", "--yes").err
+
+
 def test_applying_again_writes_nothing(installed: Call, file: Path) -> None:
     installed("ide", "apply", "--file", file)
     called = installed("ide", "apply", "--file", file)
