@@ -201,7 +201,7 @@ class FakeTalk:
             yield Delta(text=piece)
             count += 1
             self.desk.between.wait(self.desk.piece_s)
-        yield Finished(statistics=statistics(count))
+        yield Finished(statistics=statistics(count, self.desk.ended_by))
 
     def too_many(self, text: str) -> int | None:
         return self.desk.too_many if text else None
@@ -235,6 +235,7 @@ class FakeDesk:
         install_cancel: By which the latest install can be cancelled and paused.
         pieces: Every answer.
         answers: The next answers, before those.
+        ended_by: Why answers end.
         too_many: How many questions are to be left out for one that is refused as too long.
         left_out: How many were left out each time.
         compiler: That of the machine, or what is wrong with its setting.
@@ -257,6 +258,7 @@ class FakeDesk:
     root_error: BBjDesktopError | None = None
     pieces: list[str | BBjDesktopError] = field(default_factory=lambda: ["Hello", " BBj"])
     answers: list[list[str | BBjDesktopError]] = field(default_factory=list)
+    ended_by: str = "stop"
     piece_s: float = 0.0
     too_many: int | None = None
     left_out: list[int] = field(default_factory=list)
@@ -348,12 +350,12 @@ class FakeDesk:
         if self.after_ollama is not None:
             self.surveys = [self.after_ollama]
 
-    def check(self, answer: str, cancel: Cancel) -> CheckedAnswer:
+    def check(self, answer: str, cancel: Cancel, *, cut_off: bool) -> CheckedAnswer:
         self.hold_check.wait(10)
         cancel.check()
         if isinstance(self.compiler, BBjDesktopError):
             raise self.compiler
-        return check_answer(self.compiler, answer, cancel)
+        return check_answer(self.compiler, answer, cancel, cut_off=cut_off)
 
     def close(self) -> None:
         self.closed = True

@@ -131,6 +131,17 @@ def test_without_a_compiler_code_is_not_judged_and_it_says_why(qtbot: QtBot, pag
     assert notes(card) == ["No BBj compiler was found on this machine."]
 
 
+@needs_compiler
+def test_code_that_the_limit_of_tokens_cut_off_is_not_judged(
+    qtbot: QtBot, page: ChatPage, desk: FakeDesk, compiler: Compiler
+) -> None:
+    desk.compiler, desk.ended_by = compiler, "length"
+    desk.pieces = block("SYNTAX_ERROR")[:-1]
+    card = asked(qtbot, page)
+    assert (card.mark.text(), card.mend_link) == ("not judged", None)
+    assert notes(card) == ["The answer was cut off in it, at its limit of tokens."]
+
+
 def test_a_setting_that_leads_nowhere_is_said_below_the_answer(qtbot: QtBot, page: ChatPage, desk: FakeDesk) -> None:
     desk.compiler = SettingsError("/x is neither bbjcpl nor the folder of a BBj installation.", hint="Set compiler.")
     card = asked(qtbot, page)

@@ -340,7 +340,7 @@ class ChatPage(Page):
 
     def _check(self, card: AnswerCard) -> None:
         """Has the code of a whole answer compiled, beside whatever else happens."""
-        answer, desk = card.view.whole, self.surroundings.desk
+        answer, cut_off, desk = card.view.whole, card.cut_off, self.surroundings.desk
         if not bbj_blocks(answer):
             return
         card.show_checking()
@@ -354,7 +354,7 @@ class ChatPage(Page):
                 card.show_unchecked(error)
 
         task: Task[None, CheckedAnswer] = self.surroundings.tasks.run(
-            lambda _report, cancel: desk.check(answer, cancel),
+            lambda _report, cancel: desk.check(answer, cancel, cut_off=cut_off),
             on_done=checked,
             on_error=unchecked,
             on_cancelled=lambda: unchecked(None),

@@ -34,6 +34,7 @@ class AnswerCard(Card):
 
     Attributes:
         complete: It came to its end.
+        cut_off: That was its limit of tokens.
         mark: Whether it compiles, in a word.
         mend_link: Asks the model to mend it; None when there is nothing to mend.
     """
@@ -41,6 +42,7 @@ class AnswerCard(Card):
     def __init__(self, name: str) -> None:
         super().__init__(spacing=theme.M - 2)
         self.complete = False
+        self.cut_off = False
         self.mend_link: Button | None = None
         self.mark = Tag("")
         self.mark.hide()
@@ -63,6 +65,7 @@ class AnswerCard(Card):
     def finish(self, statistics: Statistics) -> None:
         self._end()
         self.complete = statistics.stop_reason != "cancelled"
+        self.cut_off = statistics.stop_reason == "length"
         self._say(statistics_line(statistics))
 
     def stop(self) -> None:
