@@ -12,7 +12,7 @@ from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import mend, talk_to_ollama
 from bbj_desktop.actions.placing import donors_of, limits_of
 from bbj_desktop.actions.restreaming import Restored, restream
-from bbj_desktop.actions.serving_bytes import damaged_copies, look_at_files
+from bbj_desktop.actions.serving_bytes import Bytes, damaged_copies, look_at_files
 from bbj_desktop.core.errors import (
     BBjDesktopError,
     DigestError,
@@ -45,6 +45,7 @@ class Repaired(BaseModel):
         fetched_bytes: What came over the wire.
         seconds: How long it took in all.
         mended: What somebody had changed of it in Ollama.
+        files: What is known of its files now.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,6 +55,7 @@ class Repaired(BaseModel):
     fetched_bytes: int
     seconds: float
     mended: tuple[Drift, ...] = ()
+    files: Bytes = Bytes.HASHED
 
 
 def repair(context: Context, text: str, report: Report, cancel: Cancel) -> Repaired:
@@ -74,7 +76,7 @@ def repair(context: Context, text: str, report: Report, cancel: Cancel) -> Repai
     try:
         done = _repair_files(context, store, version, report, cancel)
     except (TransportError, NoTrustedRootError) as error:
-        _refuse_damaged(context, store, version, error, report, cancel)
+        done = Restored(unread=_look_without_registry(context, store, version, error, report, cancel))
     version = store.get(version.key)  # a stream may have moved it
     mended = done.mended
     try:
@@ -91,22 +93,27 @@ def repair(context: Context, text: str, report: Report, cancel: Cancel) -> Repai
         fetched_bytes=done.fetched_bytes,
         seconds=time.monotonic() - started,
         mended=mended,
+        files=Bytes.AS_NAMED if done.unread else Bytes.HASHED,
     )
 
 
-def _refuse_damaged(
+def _look_without_registry(
     context: Context,
     store: Store,
     version: InstalledVersion,
     error: BBjDesktopError,
     report: Report,
     cancel: Cancel,
-) -> None:
-    """Without the registry a whole file can still be registered again. Raises ``error`` when it isn't whole."""
+) -> bool:
+    """Without the registry a whole file can still be registered again. Tells whether it couldn't be read.
+
+    Raises:
+        BBjDesktopError: It isn't whole; that is ``error``.
+    """
     report(Remark(f"The registry can't be reached: {error.message}"))
     report(Step("verify", f"Reading {version.path.name}"))
     try:
-        look_at_files(context, store, version, report, cancel)
+        return look_at_files(context, store, version, report, cancel) is Bytes.AS_NAMED
     except (DigestError, NotFoundError) as damage:
         raise error from damage
 

@@ -12,7 +12,7 @@ from bbj_desktop.actions.context import Context
 from bbj_desktop.actions.drifting import find_drift, talk_to_ollama
 from bbj_desktop.actions.placing import donors_of, limits_of
 from bbj_desktop.core.errors import EngineMissingError, StoreAccessError
-from bbj_desktop.core.progress import Cancel, Remark, Report, Step
+from bbj_desktop.core.progress import Cancel, Report, Step
 from bbj_desktop.core.release import ChunkIndex
 from bbj_desktop.core.versions import InstalledVersion
 from bbj_desktop.services.registry.client import Registry, blob_path
@@ -36,12 +36,14 @@ class Restored:
         fetched_bytes: What came over the network.
         mended: What somebody had changed of the version's tag in Ollama.
         removed: Names in Ollama that were removed on the way, to be given again.
+        unread: A file that Ollama had and has couldn't be read.
     """
 
     damaged_bytes: int = 0
     fetched_bytes: int = 0
     mended: tuple[Drift, ...] = ()
     removed: frozenset[str] = frozenset()
+    unread: bool = False
 
     def __add__(self, other: Restored) -> Restored:
         return Restored(
@@ -49,6 +51,7 @@ class Restored:
             self.fetched_bytes + other.fetched_bytes,
             (*self.mended, *other.mended),
             self.removed | other.removed,
+            self.unread or other.unread,
         )
 
 
@@ -91,9 +94,9 @@ def restream(
     with talk_to_ollama(context) as api, _looked(api, runtime, version, indexes, report, cancel) as looked:
         damaged = sum(each.damaged_bytes for each in looked)
         drift = tuple(each for each in find_drift(context, (version,)) if each.wrong_answer)  # mend sees to the rest
+        unread = any(each.held is None and each.there for each in looked)
         if not damaged and not drift:
-            _tell_unread(looked, report)
-            return Restored()
+            return Restored(unread=unread)
         report(Step("repair", f"Letting Ollama fetch {version.key} again"))
         removed: frozenset[str] = frozenset()
         if giving_up := [each.index.file.digest for each in looked if each.there and each.damaged_bytes]:
@@ -102,7 +105,7 @@ def restream(
             api.delete(version.key)
         fetched = _stream(context, store, registry, runtime, version, looked, report, cancel)
     log.info("streamed %s again: %d bytes fetched", version.key, fetched)
-    return Restored(damaged, fetched, drift, removed)
+    return Restored(damaged, fetched, drift, removed, unread)
 
 
 def _runtime(context: Context) -> OllamaRuntime:
@@ -136,12 +139,6 @@ def _looked(
                 held.look(report, cancel)
             found.append(Looked(index, path, held, api.has_blob(index.file.digest, cancel)))
         yield found
-
-
-def _tell_unread(looked: Sequence[Looked], report: Report) -> None:
-    for each in looked:
-        if each.held is None:
-            report(Remark(f"{each.path} can't be read here: its bytes are as named by Ollama.", "warning"))
 
 
 def _stream(

@@ -82,20 +82,28 @@ def repair(session: Session) -> Outcome:
         fetched_bytes=done.fetched_bytes,
         seconds=done.seconds,
         mended=done.mended,
+        files=done.files,
     )
     said = frozenset(session.remarks)
-    return Outcome(result, lambda screen: _show(screen, result, said))
+    code = EXIT_AS_NAMED if result.files is Bytes.AS_NAMED else 0
+    return Outcome(result, lambda screen: _show(screen, result, said), code)
 
 
 def _show(screen: Screen, result: RepairResult, said: frozenset[str]) -> None:
-    """Args:
-    said: What was said while it was mended, which isn't said again.
+    """Shows the end of a repair.
+
+    Args:
+        said: What was said while it was mended, which isn't said again.
     """
     if result.damaged_bytes or result.fetched_bytes:
         fetched = f"{format_bytes(result.fetched_bytes)} fetched in {format_seconds(result.seconds)}"
         screen.line(f"{result.version.key} is mended: {format_bytes(result.damaged_bytes)} were damaged, {fetched}.")
+    elif result.files is Bytes.AS_NAMED:
+        screen.line(f"Nothing of {result.version.key} was fetched.")
     else:
         screen.line(f"{result.version.key} is as it was signed; nothing was fetched.")
+    if result.files is Bytes.AS_NAMED:
+        screen.line(f"{result.version.key} is as named by Ollama, and not verified: its files can't be read here.")
     show_drift(screen, [each for each in result.mended if each.text not in said], hint=False)
     if any(each.mendable for each in result.mended):
         screen.line("Ollama has it again as it was registered.")

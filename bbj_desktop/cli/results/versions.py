@@ -90,6 +90,7 @@ class RepairResult(ResultModel):
     """Attributes:
     damaged_bytes: Length of the parts that weren't as they were signed; 0 when nothing was wrong.
     mended: What somebody had changed of it in Ollama; but for a name that is somebody's only one, it is right again.
+    files: What is known of its files now.
     """
 
     version: VersionView
@@ -97,3 +98,4 @@ class RepairResult(ResultModel):
     fetched_bytes: int
     seconds: float
     mended: tuple[Drift, ...] = ()
+    files: Bytes = Bytes.HASHED
