@@ -285,6 +285,9 @@ def _recommended(recommended: Recommended, wishes: Wishes) -> Candidate:
     engine = next((reason.text for reason in reasons if reason.code == "engine_missing"), None)
     if engine is not None:
         raise EngineMissingError(engine, hint="bbj-desktop doctor says what each engine lacks.")
+    awaited = " ".join(reason.text for reason in reasons if reason.code == "awaited")
+    if awaited:
+        raise NotFoundError(awaited, hint="When it is there: bbj-desktop bundle import FOLDER")
     raise NotFoundError(
         "The registry has nothing that this machine can run. " + " ".join(reason.text for reason in reasons),
         hint="bbj-desktop recommend shows everything that is offered; install SIZE --force takes one all the same.",

@@ -114,7 +114,7 @@ def _candidates(found: Recommended, wishes: Wishes, *, force: bool) -> list[Cand
     if (wishes.model, wishes.size, wishes.quantisation, wishes.version) != (None, None, None, None):
         return [recommending.choose(found, _with_role(found.offering, wishes))]
     recommended = [role.choice for role in found.recommendation.choices if role.choice is not None]
-    if not recommended and force:
+    if not recommended and force and not found.away:
         raise UserInputError("Nothing is recommended here.", hint="Say what to install: install SIZE --force")
     return recommended or [recommending.choose(found, wishes)]
 

@@ -44,6 +44,17 @@ def test_what_nobody_brought_is_refused_with_the_bundle_to_ask_for(
     assert f"7B Q4_0 isn't here, and no network leads to it: ask for a bundle with {BETTER}." in refused.err
 
 
+@pytest.mark.parametrize("more", [(), ("--force",)])
+def test_where_nothing_was_brought_the_best_one_is_asked_for(
+    customer: Call, publication: Publication, more: tuple[str, ...]
+) -> None:
+    shutil.rmtree(publication.folder / "blobs")
+    refused = customer("install", *more)
+    assert refused.code == 3
+    wanted = "7B Q4_0 would suit this machine best and isn't here, and no network leads to it"
+    assert f"{wanted}: ask for a bundle with {BETTER}." in refused.err
+
+
 def test_an_installed_version_counts_as_here(call: Call, hospital: tuple[str | Path, ...]) -> None:
     assert call("install", *hospital).code == 0
     again = InstallResult.model_validate(call("install", "--json", *hospital).result)
