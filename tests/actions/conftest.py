@@ -13,6 +13,7 @@ from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.core.recommendation import Wishes
 from bbj_desktop.core.release import Role
 from tests.fakes.ollama import FakeOllama
+from tests.fakes.permissions import give_away
 from tests.fakes.published import Publication, customer, trust
 from tests.fakes.release_server import ReleaseServer
 
@@ -50,6 +51,22 @@ def context(tmp_path: Path, server: ReleaseServer, ollama: FakeOllama, publicati
     trust(made, server.address, publication)
     yield made
     made.close()
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of another user's, in which Ollama keeps its models."""
+    folder = tmp_path / "Modelle des Dienstes ü"
+    folder.mkdir()
+    monkeypatch.setenv("OLLAMA_MODELS", str(folder))
+    return give_away(folder)
+
+
+@pytest.fixture
+def service(models: Path) -> Iterator[FakeOllama]:
+    """Another user's Ollama; a module whose customers are to use it gives it the name ``ollama``."""
+    with FakeOllama(folder=models, service_user=True, part_bytes=50_000) as fake:
+        yield fake
 
 
 def install(context: Context, wishes: Wishes = CHAT) -> installing.Installed:

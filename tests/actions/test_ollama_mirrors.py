@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,11 +18,11 @@ from tests.actions.conftest import CHAT
 from tests.fakes.installed import installed
 from tests.fakes.ollama import FakeOllama, Fault, Model
 from tests.fakes.ollama_library import OllamaLibrary
+from tests.fakes.permissions import give_away
 from tests.fakes.published import Publication, customer, trust
 from tests.fakes.release_server import ReleaseServer
 
 KEY = "bbj-coder:2026.1-7b-q4_0"
-SOMEBODY = 61234
 VERSIONS = ("0.24.0", "0.33.0")
 THEIRS = Model(blob="sha256:" + "f" * 64, template="t", system="", parameters={}, licences=())
 
@@ -119,10 +117,8 @@ def test_another_users_ollama_keeps_what_it_fetched(
     server: ReleaseServer,
     model: bytes,
 ) -> None:
-    if sys.platform == "win32" or os.getuid() != 0:
-        pytest.skip("needs root: only root can give a folder away")
     assert fake.folder is not None
-    os.chown(fake.folder, SOMEBODY, SOMEBODY)
+    give_away(fake.folder)
     fake.service_user = True
     library.publish("team/x:1", ("model", model))
     add(context, f"ollama://{library.host}/team/x:1")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,33 +24,16 @@ from bbj_desktop.core.progress import Cancel, silent
 from bbj_desktop.core.versions import InstalledVersion
 from tests.actions.conftest import install
 from tests.fakes.ollama import FakeOllama, Fault
-from tests.fakes.published import Publication, customer, trust
+from tests.fakes.permissions import give_away
 from tests.fakes.release_server import ReleaseServer
 
-SOMEBODY = 61234
 ALIAS = "bbj-coder:7b"
 Bytes = serving_bytes.Bytes
 
 
 @pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
-    """Another user's."""
-    if sys.platform == "win32" or os.getuid() != 0:
-        pytest.skip("needs root: only root can give a folder away")
-    folder = tmp_path / "Modelle des Dienstes ü"
-    folder.mkdir()
-    os.chown(folder, SOMEBODY, SOMEBODY)
-    monkeypatch.setenv("OLLAMA_MODELS", str(folder))
-    with FakeOllama(folder=folder, service_user=True, part_bytes=50_000) as fake:
-        yield fake
-
-
-@pytest.fixture
-def context(tmp_path: Path, server: ReleaseServer, service: FakeOllama, publication: Publication) -> Iterator[Context]:
-    made = customer(tmp_path / "Kunde Müller", ollama_host=service.address)
-    trust(made, server.address, publication)
-    yield made
-    made.close()
+def ollama(service: FakeOllama) -> FakeOllama:
+    return service
 
 
 @pytest.fixture
@@ -255,7 +237,7 @@ def test_repair_follows_ollama_to_another_folder(
 ) -> None:
     elsewhere = tmp_path / "neuer Ordner"
     elsewhere.mkdir()
-    os.chown(elsewhere, SOMEBODY, SOMEBODY)
+    give_away(elsewhere)
     monkeypatch.setenv("OLLAMA_MODELS", str(elsewhere))
     with FakeOllama(folder=elsewhere, service_user=True) as reinstalled:
         values = replace(context.settings.values, ollama_host=reinstalled.address)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,20 +19,7 @@ from tests.fakes.ollama import FakeOllama
 from tests.fakes.published import Publication, customer, trust
 from tests.fakes.release_server import ReleaseServer
 
-SOMEBODY = 61234
 KEY = "bbj-coder:2026.1-7b-q4_0"
-
-
-@pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeOllama]:
-    if sys.platform == "win32" or os.getuid() != 0:
-        pytest.skip("needs root: only root can give a folder away")
-    folder = tmp_path / "Modelle des Dienstes ü"
-    folder.mkdir()
-    os.chown(folder, SOMEBODY, SOMEBODY)
-    monkeypatch.setenv("OLLAMA_MODELS", str(folder))
-    with FakeOllama(folder=folder, service_user=True) as fake:
-        yield fake
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,36 +15,13 @@ from bbj_desktop.services.runtime.ollama import OllamaRuntime
 from bbj_desktop.services.transfer.donors import recall_index
 from tests.actions.conftest import CHAT, install
 from tests.fakes.ollama import FakeOllama, Fault
-from tests.fakes.published import Publication, customer, trust
+from tests.fakes.published import Publication
 from tests.fakes.release_server import ReleaseServer
 
-SOMEBODY = 61234
-
 
 @pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of another user's."""
-    if sys.platform == "win32" or os.getuid() != 0:
-        pytest.skip("needs root: only root can give a folder away")
-    folder = tmp_path / "Modelle des Dienstes ü"
-    folder.mkdir()
-    os.chown(folder, SOMEBODY, SOMEBODY)
-    monkeypatch.setenv("OLLAMA_MODELS", str(folder))
-    return folder
-
-
-@pytest.fixture
-def service(models: Path) -> Iterator[FakeOllama]:
-    with FakeOllama(folder=models, service_user=True, part_bytes=50_000) as fake:
-        yield fake
-
-
-@pytest.fixture
-def context(tmp_path: Path, server: ReleaseServer, service: FakeOllama, publication: Publication) -> Iterator[Context]:
-    made = customer(tmp_path / "Kunde Müller", ollama_host=service.address)
-    trust(made, server.address, publication)
-    yield made
-    made.close()
+def ollama(service: FakeOllama) -> FakeOllama:
+    return service
 
 
 def test_the_plan_says_that_no_copy_is_kept(context: Context) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +16,10 @@ from bbj_desktop.core.recommendation import Wishes
 from bbj_desktop.core.release import Role
 from tests.fakes.adapter_makers import AdapterMakers
 from tests.fakes.ollama import FakeOllama
+from tests.fakes.permissions import give_away
 from tests.fakes.published import customer, trust
 from tests.fakes.release_server import ReleaseServer
 
-SOMEBODY = 61234
 WISHES = Wishes(roles=(Role.CHAT,), size="7b", quantisation="Q4_0_LORA")
 
 
@@ -29,12 +27,9 @@ WISHES = Wishes(roles=(Role.CHAT,), size="7b", quantisation="Q4_0_LORA")
 def context(
     tmp_path: Path, server: ReleaseServer, makers: AdapterMakers, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Context]:
-    if sys.platform == "win32" or os.getuid() != 0:
-        pytest.skip("needs root: only root can give a folder away")
     folder = tmp_path / "Modelle des Dienstes ü"
     folder.mkdir()
-    os.chown(folder, SOMEBODY, SOMEBODY)
-    monkeypatch.setenv("OLLAMA_MODELS", str(folder))
+    monkeypatch.setenv("OLLAMA_MODELS", str(give_away(folder)))
     with FakeOllama(folder=folder, service_user=True, part_bytes=2**20) as service:
         made = customer(tmp_path / "Kunde Müller", ollama_host=service.address)
         trust(made, server.address, makers.publication)

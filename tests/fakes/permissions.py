@@ -1,13 +1,24 @@
-"""Folders that may not be written, or not even looked into."""
+"""Folders that may not be written, or not even looked into, or that are somebody else's."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+SOMEBODY = 61234
+
+
+def give_away(folder: Path) -> Path:
+    """Makes a folder another user's, and returns it. Skips the test where only an administrator may do that."""
+    if sys.platform == "win32" or os.getuid() != 0:
+        pytest.skip("needs root: only root can give a folder away")
+    os.chown(folder, SOMEBODY, SOMEBODY)
+    return folder
 
 
 @contextmanager
